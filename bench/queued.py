@@ -1,12 +1,13 @@
 """Measure what grows with the number of documents that wait: Redis, the reconciler, the API, and cancelling a job.
 
-    python bench/queued.py [--levels 1000,10000,100000] [--rounds 20] [--requests 300]
+    python bench/queued.py [--levels 1000,10000,100000] [--rounds 20] [--requests 300] [--done]
 
 A few documents are ingested; then a Redis, an API and a store worker run on the same data folder, and no worker that
 would read a file. At each level the catalog gets so many queued documents by the functions of the intake (without
 copies of files, as nothing reads them), the admission fills the broker, and then are measured: Redis' memory, rounds of
 the reconciler, requests to the API, and how long `cancel` of a job of 10,000 documents takes. The last column is the
-ratio of the last level to the first.
+ratio of the last level to the first. With `--done` as many documents of one job are completed beside those that wait,
+each with a task of each of five stages.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any
 import httpx
 import redis
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import jobs
@@ -56,6 +58,7 @@ def main() -> None:
     options.add_argument("--levels", default="1000,10000,100000", help="numbers of queued documents, ascending")
     options.add_argument("--rounds", type=int, default=20, help="rounds of the reconciler, and cancelled jobs / 4")
     options.add_argument("--requests", type=int, default=300, help="requests of each kind")
+    options.add_argument("--done", action="store_true", help="as many completed documents with all their tasks")
     asked = options.parse_args()
     levels = [int(level) for level in asked.levels.split(",")]
     with tempfile.TemporaryDirectory(prefix="docrelay-bench-") as name, ExitStack() as scope:
@@ -65,6 +68,8 @@ def main() -> None:
         columns = []
         for level in levels:
             fill(services, level)
+            if asked.done:
+                complete(services, level)
             columns.append(measured(services, client, asked.rounds, asked.requests))
             print(f"{level} queued: {columns[-1]}", flush=True)
     print_table(levels, columns)
@@ -171,6 +176,39 @@ def made_up() -> FileContent:
     )
 
 
+def complete(services: Services, goal: int) -> None:
+    """Complete documents until so many are, as far as the catalog knows, with a task of each stage for every one."""
+    with services.catalog.connect() as connection:
+        ended = connection.exec_driver_sql("SELECT count(*) FROM attempts WHERE finished_at IS NOT NULL").scalar()
+    for _ in range(int(ended or 0), goal, JOB):
+        job = queue(services, JOB)
+        with writing(services.catalog) as connection:
+            add_done_tasks(connection, job)
+            for statement in COMPLETED:
+                connection.exec_driver_sql(statement, {"job": job, "now": time.time()})
+
+
+COMPLETED = (
+    "UPDATE attempts SET state = 'completed', finished_at = :now, chunks_total = 3 WHERE job_id = :job",
+    "UPDATE submissions SET outcome = 'completed' WHERE job_id = :job",
+    "UPDATE batches SET state = 'done', finished_at = :now WHERE job_id = :job",
+    "UPDATE jobs SET finished_at = :now WHERE id = :job",
+)
+
+
+def add_done_tasks(connection: Connection, job: str) -> None:
+    """A task of each stage for every attempt of a job, as if each had been in a batch of its own."""
+    now = time.time()
+    found = connection.exec_driver_sql("SELECT batch_id FROM attempts WHERE job_id = ?", (job,)).scalars().all()
+    rows = [
+        (str(uuid.uuid4()), batch, stage, number, "done", 1, now, now, now, job)
+        for number, batch in enumerate(found)
+        for stage in ("extract", "chunk", "embed", "upsert", "finalize")
+    ]
+    columns = "id, batch_id, stage, part, state, starts, published_at, started_at, finished_at, job_id"
+    connection.exec_driver_sql(f"INSERT INTO tasks ({columns}) VALUES ({', '.join('?' * 10)})", rows)
+
+
 SEARCH = {"query": "beacon at the harbour", "mode": "sparse"}
 
 
@@ -184,6 +222,13 @@ def measured(services: Services, client: httpx.Client, rounds: int, requests: in
         "status": lambda: client.get("/v1/status").raise_for_status(),
         "job": lambda: client.get(f"/v1/jobs/{job}").raise_for_status(),
         "list": lambda: client.get("/v1/documents", params={"state": "queued", "limit": 50}).raise_for_status(),
+        "tasks": lambda: client.get("/v1/tasks").raise_for_status(),
+        "tasks done": lambda: client.get("/v1/tasks", params={"state": "done"}).raise_for_status(),
+        "tasks of a job": lambda: client.get("/v1/tasks", params={"job_id": job, "stage": "embed"}).raise_for_status(),
+        "tasks of OCR": lambda: client.get("/v1/tasks", params={"stage": "ocr"}).raise_for_status(),
+        "queues": lambda: client.get("/v1/queues").raise_for_status(),
+        "workers": lambda: client.get("/v1/workers").raise_for_status(),
+        "summary": lambda: client.get("/v1/summary").raise_for_status(),
         "search": lambda: client.post("/v1/search", json=SEARCH).raise_for_status(),
         "metrics": lambda: client.get("/metrics").raise_for_status(),
     }

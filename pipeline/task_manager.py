@@ -14,9 +14,8 @@ from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
-from pipeline.catalog.documents.listing import count_outdated
 from pipeline.catalog.index import checks, indexes
-from pipeline.catalog.work import batches, events, jobs
+from pipeline.catalog.work import events, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.job_status import job_status
@@ -24,20 +23,16 @@ from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.progress import measure, store
 from pipeline.dead_letters.manager import FailureManager
 from pipeline.document_list import DocumentQuery, check_position, list_documents
-from pipeline.engine.heartbeat import intake_node, living_nodes
-from pipeline.engine.liveness import living_runners
 from pipeline.errors import StackUnavailable, UnknownId
+from pipeline.monitoring.manager import MonitoringManager
 from pipeline.results import (
-    ActiveTask,
     Count,
     DocumentList,
     DocumentStatus,
     JobStatus,
     ProcessStatus,
-    QueueStatistics,
     SystemStatus,
     TaskStatus,
-    WorkerStatus,
     disk_status,
 )
 from pipeline.services import Services, wait_for_news
@@ -59,15 +54,15 @@ SHOWN_JOBS = 20
 """How many of the newest jobs the status of the system shows."""
 
 
-class TaskManager(FailureManager):
-    """Status, progress, subscription, cancellation; listing, retrying and purging failures.
+class TaskManager(FailureManager, MonitoringManager):
+    """Status, progress, subscription, cancellation; failures; tasks, queues and workers.
 
     Reads work from the catalog alone. Workers and queues need Redis, and are left out without it.
     """
 
     def __init__(self, services: Services) -> None:
-        super().__init__(services)
-        self._totals = KeptValue(self._count_all)
+        FailureManager.__init__(self, services)
+        MonitoringManager.__init__(self, services)
         self._newest: tuple[dict[str, tuple[object, ...]], KeptValue[list[JobStatus]]] = ({}, KeptValue(list))
 
     def status(self, id_or_prefix: str) -> JobStatus | DocumentStatus | TaskStatus:
@@ -186,10 +181,6 @@ class TaskManager(FailureManager):
             ],
         )
 
-    def _count_all(self) -> tuple[dict[str, int], dict[str, int], int, dict[str, int]]:
-        with self._services.catalog.connect() as connection:
-            return (*read.totals(connection), count_outdated(connection))
-
     def subscribe(self, job_id: str, timeout_s: float | None = None) -> Iterator[JobStatus]:
         """Follow a job: yield its status now, at every change, and at its end, where the iteration stops.
 
@@ -258,32 +249,6 @@ class TaskManager(FailureManager):
             for job_id in job_ids:
                 self._services.announce(job_id)
         return cancelled
-
-    def active(self) -> list[ActiveTask]:
-        """Tasks that living workers are doing at this moment."""
-        with self._services.catalog.connect() as connection:
-            return read.active_tasks(connection, self._alive())
-
-    def queues(self) -> QueueStatistics:
-        """Depth of every queue, batches that wait for admission, living workers."""
-        # The queues of workflows are known by their stages, which import Celery: only where there is a broker.
-        from pipeline.engine import dead_letter_queue
-        from pipeline.engine.broker import queue_depths
-
-        with self._services.catalog.connect() as connection:
-            waiting = batches.count_waiting(connection)
-        return QueueStatistics(
-            depth=queue_depths(self._services),
-            waiting_batches=waiting,
-            workers=[WorkerStatus(node=node) for node in sorted(self._nodes()) if not node.startswith(intake_node(""))],
-            dead_letters=dead_letter_queue.depth(self._services),
-        )
-
-    def _alive(self) -> set[str]:
-        return living_runners(self._services.redis) if self._services.settings.redis_url is not None else set()
-
-    def _nodes(self) -> set[str]:
-        return living_nodes(self._services.redis) if self._services.settings.redis_url is not None else set()
 
     def _resolve(self, id_or_prefix: str) -> tuple[str, str]:
         with self._services.catalog.connect() as connection:

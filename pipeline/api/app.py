@@ -22,6 +22,7 @@ from pipeline.api.routes import (
     health,
     jobs,
     metrics,
+    monitoring,
     reindex,
     schedule,
     search,
@@ -39,6 +40,10 @@ THREADS = 12
 
 DESCRIPTION = """Submit documents, follow them, search them. Every error is a problem detail (RFC 9457) with a stable
 `code`. Without keys the API answers programs of this machine only; see docs/api.md."""
+
+
+PARTS = (submit, texts, jobs, failures, events, documents, search, reindex, monitoring, metrics, schedule, health)
+"""The files of the routes, in the order in which /docs lists them."""
 
 
 def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = lambda: None) -> FastAPI:
@@ -74,7 +79,7 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
     traces = services.singleton(Traces)
     app.add_middleware(Limits, settings=services.settings, traces=traces, request_times=request_times)
     install(app)
-    for part in (submit, texts, jobs, failures, events, documents, search, reindex, metrics, schedule, health):
+    for part in PARTS:
         app.include_router(part.router)
     _describe(app)
     return app

@@ -20,11 +20,14 @@ from pipeline.cli.ingest import ingest
 from pipeline.cli.keys import keys_app
 from pipeline.cli.notify import notify_app
 from pipeline.cli.options import DataDir, Version
+from pipeline.cli.queues import queues
 from pipeline.cli.reindex import reindex_app
 from pipeline.cli.restore import restore
 from pipeline.cli.schedule import schedule_app
 from pipeline.cli.search import search
 from pipeline.cli.status import status
+from pipeline.cli.summary import summary
+from pipeline.cli.tasks import tasks_app
 from pipeline.cli.texts import texts_app
 from pipeline.cli.try_file import try_file
 from pipeline.cli.up import up
@@ -33,6 +36,7 @@ from pipeline.cli.verify import verify
 from pipeline.cli.watch import watch
 from pipeline.cli.webhooks import webhooks_app
 from pipeline.cli.worker import worker
+from pipeline.cli.workers import workers
 from pipeline.cli.workflows import workflows_app
 
 __all__ = ["app"]
@@ -56,7 +60,24 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-for function in (ingest, search, status, documents, cancel, delete, verify, doctor, watch, up, worker, beat, api):
+for function in (
+    ingest,
+    search,
+    status,
+    summary,
+    queues,
+    workers,
+    documents,
+    cancel,
+    delete,
+    verify,
+    doctor,
+    watch,
+    up,
+    worker,
+    beat,
+    api,
+):
     app.command()(function)
 app.command("try")(try_file)
 app.command()(config)
@@ -65,6 +86,7 @@ app.command()(restore)
 
 app.add_typer(failures_app, name="failures")
 app.add_typer(texts_app, name="texts")
+app.add_typer(tasks_app, name="tasks")
 app.add_typer(workflows_app, name="workflows")
 app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")

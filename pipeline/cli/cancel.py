@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.connect import manager_of, services_of_running_stack
+from pipeline.cli.connect import manager_of_running_stack
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, print_json, quantity
 
@@ -22,14 +22,9 @@ def cancel(
 ) -> None:
     """Cancel a job, or what is being done to a document."""
     settings = settings_of(context, data_dir, server)
-    if settings.server is not None:
-        number = manager_of(settings).cancel(any_id)
-    else:
-        from pipeline.task_manager import TaskManager
-
-        # The workers of a running stack are stopped at once; without a stack the catalog alone is enough.
-        with services_of_running_stack(settings) as services:
-            number = TaskManager(services).cancel(any_id)
+    # The workers of a running stack are stopped at once; without a stack the catalog alone is enough.
+    with manager_of_running_stack(settings) as manager:
+        number = manager.cancel(any_id)
     if json:
         print_json({"id": any_id, "cancelled": number})
     else:

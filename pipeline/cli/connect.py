@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.task_manager import TaskManager
 
-__all__ = ["connected_services", "manager_of", "services_of_running_stack", "through_losses"]
+__all__ = [
+    "connected_services",
+    "manager_of",
+    "manager_of_running_stack",
+    "services_of_running_stack",
+    "through_losses",
+]
 
 T = TypeVar("T")
 
@@ -49,6 +55,18 @@ def services_of_running_stack(settings: Settings) -> Iterator[Services]:
 
     with stack.peek(settings) as attached:
         yield Services(attached or settings)
+
+
+@contextmanager
+def manager_of_running_stack(settings: Settings) -> Iterator[TaskManager | RemoteManager]:
+    """As `manager_of`, and connected to the stack of this machine if one runs."""
+    if settings.server is not None:
+        yield manager_of(settings)
+        return
+    from pipeline.task_manager import TaskManager
+
+    with services_of_running_stack(settings) as services:
+        yield TaskManager(services)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pipeline.document_list import DocumentQuery
 from pipeline.ingest.walk import absolute, source_of
 from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
-from pipeline.results import Deleted, DocumentList, ReindexPlan, ReindexStatus
+from pipeline.results import Deleted, DocumentList, ReindexPlan, ReindexStatus, TaskDetail
 from pipeline.settings import Settings
 
 __all__ = [
@@ -44,10 +44,22 @@ class RemoteManager:
         self.messages = client.messages
         self.reprocess_messages = client.reprocess_messages
         self.purge_messages = client.purge_messages
+        self.list_tasks = client.list_tasks
+        self.list_queues = client.list_queues
+        self.list_workers = client.list_workers
+        self.summary = client.summary
 
     def list_documents(self, query: DocumentQuery) -> DocumentList:
         """List documents over all jobs, page by page."""
         return self.client.send(endpoints.list_documents(query))
+
+    def task_detail(self, id_or_prefix: str) -> TaskDetail:
+        """A task with its documents, its result and its tries."""
+        return self.client.task_detail(self.client.status(id_or_prefix).id)
+
+    def revoke_task(self, id_or_prefix: str) -> int:
+        """Cancel the documents that a task works on; how many that were."""
+        return self.client.revoke_task(self.client.status(id_or_prefix).id)
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
         """Documents of a job that failed, with `source`, `code`, `message` and `hint`."""

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints, failure_endpoints, schedule_endpoints, text_endpoints
+from pipeline.client import endpoints, failure_endpoints, monitoring_endpoints, schedule_endpoints, text_endpoints
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
@@ -87,6 +87,13 @@ class AsyncClient:
     messages = _method(failure_endpoints.messages)
     reprocess_messages = _method(failure_endpoints.reprocess_messages)
     purge_messages = _method(failure_endpoints.purge_messages)
+    all_tasks = _listing(monitoring_endpoints.all_tasks)
+    list_tasks = _method(monitoring_endpoints.list_tasks)
+    task_detail = _method(monitoring_endpoints.task_detail)
+    revoke_task = _method(monitoring_endpoints.revoke_task)
+    list_queues = _method(monitoring_endpoints.list_queues)
+    list_workers = _method(monitoring_endpoints.list_workers)
+    summary = _method(monitoring_endpoints.summary)
     delete = _method(endpoints.delete)
     put_text = _method(text_endpoints.put_text)
     put_texts = _method(text_endpoints.put_texts)

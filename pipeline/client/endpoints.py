@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel
 
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
-from pipeline.client.request import File, Options, Page, Request, job_fields
+from pipeline.client.request import File, Options, Page, Request, job_fields, model_reader
 from pipeline.document_list import DocumentQuery
 from pipeline.errors import BadRequest
 from pipeline.results import (
@@ -72,7 +72,7 @@ def submit(*files: File, key: str | None = None, **options: Unpack[Options]) -> 
         options: collection, workflow, priority, tags, sources, metadata, webhook and so on; see `Options`.
     """
     return Request(
-        "POST", "/v1/documents", _model(Accepted), files=files, options=options, idempotency_key=key or _new_key()
+        "POST", "/v1/documents", model_reader(Accepted), files=files, options=options, idempotency_key=key or _new_key()
     )
 
 
@@ -84,12 +84,12 @@ def submit_paths(
     body |= {name: kind(body[name]) for name, kind in (("tags", list), ("options", dict)) if name in body}
     if pattern is not None:
         body["glob"] = pattern
-    return Request("POST", "/v1/jobs", _model(Accepted), json=body, idempotency_key=key or _new_key())
+    return Request("POST", "/v1/jobs", model_reader(Accepted), json=body, idempotency_key=key or _new_key())
 
 
 def job(job_id: str) -> Request[JobStatus]:
     """A job's state and progress."""
-    return Request("GET", f"/v1/jobs/{quote(job_id)}", _model(JobStatus))
+    return Request("GET", f"/v1/jobs/{quote(job_id)}", model_reader(JobStatus))
 
 
 def documents(job_id: str, state: str | None = None, code: str | None = None) -> Request[Page[DocumentState]]:
@@ -117,12 +117,12 @@ def list_documents(query: DocumentQuery) -> Request[DocumentList]:
     flags = {name: fields.pop(name) or None for name in ("outdated", "incomplete")}
     cursor = fields.pop("after")
     params = {**fields, **flags, "cursor": cursor}
-    return Request("GET", "/v1/documents", _model(DocumentList), params)
+    return Request("GET", "/v1/documents", model_reader(DocumentList), params)
 
 
 def document(document_id: str) -> Request[DocumentDetail]:
     """A document with its receipt."""
-    return Request("GET", f"/v1/documents/{quote(document_id)}", _model(DocumentDetail))
+    return Request("GET", f"/v1/documents/{quote(document_id)}", model_reader(DocumentDetail))
 
 
 def chunks(document_id: str) -> Request[Page[Chunk]]:
@@ -151,7 +151,7 @@ def search(
     named = "collection" if isinstance(collection, str | None) else "collections"
     body = {"query": query, "limit": limit, "mode": mode, "filter": where or {}} | _optional(**options)
     body |= _optional(**{named: collection if isinstance(collection, str | None) else list(collection)})
-    return Request("POST", "/v1/search", _model(SearchResult), json=body)
+    return Request("POST", "/v1/search", model_reader(SearchResult), json=body)
 
 
 def status(any_id: str) -> Request[AnyStatus]:
@@ -161,12 +161,12 @@ def status(any_id: str) -> Request[AnyStatus]:
 
 def system() -> Request[SystemStatus]:
     """Jobs, documents, collections, queues and workers at a glance."""
-    return Request("GET", "/v1/status", _model(SystemStatus))
+    return Request("GET", "/v1/status", model_reader(SystemStatus))
 
 
 def health() -> Request[HealthReport]:
     """How each part of the system is: state, age, cause and what to do."""
-    return Request("GET", "/health", _model(HealthReport))
+    return Request("GET", "/health", model_reader(HealthReport))
 
 
 def cancel(status: AnyStatus) -> Request[int]:
@@ -179,7 +179,7 @@ def cancel(status: AnyStatus) -> Request[int]:
 def delete(*sources: str, collection: str | None = None) -> Request[Deleted]:
     """Delete documents by source or id."""
     params = {"source": list(sources), "collection": collection}
-    return Request("DELETE", "/v1/documents", _model(Deleted), params, repeatable=False)
+    return Request("DELETE", "/v1/documents", model_reader(Deleted), params, repeatable=False)
 
 
 def collections() -> Request[list[dict[str, Any]]]:
@@ -190,18 +190,18 @@ def collections() -> Request[list[dict[str, Any]]]:
 def reindex(collection: str | None = None, **request: Any) -> Request[ReindexStatus]:
     """Begin a re-index: `model`, `chunk_tokens`, `re_extract`, scopes and so on, as the API takes them."""
     body = request | _optional(collection=collection)
-    return Request("POST", "/v1/reindex", _model(ReindexStatus), json=body, repeatable=False)
+    return Request("POST", "/v1/reindex", model_reader(ReindexStatus), json=body, repeatable=False)
 
 
 def plan_reindex(collection: str | None = None, **request: Any) -> Request[ReindexPlan]:
     """What `reindex` with the same request would do."""
     body = request | _optional(collection=collection)
-    return Request("POST", "/v1/reindex/plan", _model(ReindexPlan), json=body)
+    return Request("POST", "/v1/reindex/plan", model_reader(ReindexPlan), json=body)
 
 
 def reindex_status(collection: str) -> Request[ReindexStatus]:
     """The state of the last re-index of a collection."""
-    return Request("GET", f"/v1/reindex/{quote(collection, safe='')}", _model(ReindexStatus))
+    return Request("GET", f"/v1/reindex/{quote(collection, safe='')}", model_reader(ReindexStatus))
 
 
 def steer_reindex(action: str, collection: str, **options: Any) -> Request[ReindexStatus]:
@@ -210,7 +210,7 @@ def steer_reindex(action: str, collection: str, **options: Any) -> Request[Reind
         raise BadRequest(f"Nothing of a re-index is called {action!r}.", "Say pause, resume, cancel or rollback.")
     body = options if action in ("resume", "rollback") else None
     path = f"/v1/reindex/{quote(collection, safe='')}/{action}"
-    return Request("POST", path, _model(ReindexStatus), json=body, repeatable=False)
+    return Request("POST", path, model_reader(ReindexStatus), json=body, repeatable=False)
 
 
 def _page(
@@ -224,10 +224,6 @@ def _page(
         return Page(items, _page(path, params, name, model, body["next"]) if body["next"] is not None else None)
 
     return Request("GET", path, read, {**params, "cursor": cursor, "limit": PAGE_SIZE})
-
-
-def _model(model: type[Model]) -> Callable[[httpx.Response], Model]:
-    return lambda response: model.model_validate(response.json())
 
 
 def _field(name: str, convert: Callable[[Any], T]) -> Callable[[httpx.Response], T]:

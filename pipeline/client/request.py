@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import IO, Any, Generic, TypeAlias, TypedDict, TypeVar
 
 import httpx
+from pydantic import BaseModel
 
 from pipeline.errors import BadRequest
 
-__all__ = ["File", "Options", "Page", "Request", "job_fields"]
+__all__ = ["File", "Options", "Page", "Request", "job_fields", "model_reader"]
 
 T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
 
 File: TypeAlias = "str | Path | tuple[str, bytes | IO[bytes]]"
 """A file to be sent: a path, or a name with its bytes or an open binary file that can seek."""
@@ -108,6 +110,11 @@ def _field_parts(options: Options) -> Iterator[Part]:
     for name, value in fields.items():
         if value is not None:
             yield name, (None, write.get(name, str)(value).encode())
+
+
+def model_reader(model: type[Model]) -> Callable[[httpx.Response], Model]:
+    """A function that reads a model from a response."""
+    return lambda response: model.model_validate(response.json())
 
 
 def _file_parts(files: Sequence[File], options: Options, scope: ExitStack) -> Iterator[Part]:

@@ -10,10 +10,11 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import failure_list, failures
 from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
+from pipeline.catalog.work.list_position import position_of, text_of
 from pipeline.catalog.work.status import resolve_id
 from pipeline.dead_letters.messages import MessageManager
 from pipeline.dead_letters.old_failures import list_archived
-from pipeline.dead_letters.query import FailureQuery, filter_of, position_of, text_of
+from pipeline.dead_letters.query import FailureQuery, filter_of
 from pipeline.dead_letters.records import history_of, record_of
 from pipeline.errors import Conflict, UnknownId
 from pipeline.ingest.walk import source_of_path

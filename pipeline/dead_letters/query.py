@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 
 from pipeline.catalog import Connection
 from pipeline.catalog.work import failure_list, jobs
-from pipeline.catalog.work.failure_list import FailureFilter, Position
+from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.source_names import literals, marks, matcher
 
-__all__ = ["FailureQuery", "filter_of", "moment_of", "position_of", "text_of"]
+__all__ = ["FailureQuery", "filter_of", "moment_of"]
 
-POSITION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -88,22 +87,3 @@ def moment_of(text: str | None, now: float) -> float | None:
     except (ValueError, OverflowError):
         hint = "Write it as 2026-11-20, 2026-11-20T13:00:00+01:00, or as an age: 90s, 30m, 2h, 3d or 1w."
         raise BadRequest(f"{text!r} is neither a time nor a duration.", hint) from None
-
-
-def position_of(text: str | None) -> Position | None:
-    """The position that a list of failures has given as `next`; None stands for the first page.
-
-    Raises:
-        BadRequest: no list gives such a position.
-    """
-    if text is None:
-        return None
-    match = POSITION.fullmatch(text)
-    if match is None:
-        raise BadRequest("No list of failures has given this cursor.", "Take `next` of the page before, as it is.")
-    return Position(float(match[1]), match[2])
-
-
-def text_of(position: Position | None) -> str | None:
-    """A position as text that `position_of` reads; None stays None."""
-    return None if position is None else f"{position.created_at!r}.{position.id}"

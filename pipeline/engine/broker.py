@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -13,9 +15,48 @@ from pipeline.engine.celery_app import all_queues, app_of
 from pipeline.engine.heartbeat import text, unacked_key
 from pipeline.services import Services
 
-__all__ = ["held_tasks", "holding_workers", "priority_depths", "queue_depths", "reach_broker"]
+__all__ = [
+    "PRIORITIES",
+    "QueueContent",
+    "Received",
+    "held_tasks",
+    "holding_workers",
+    "queue_contents",
+    "queue_depths",
+    "reach_broker",
+    "received_tasks",
+]
 
 PRIORITY_SEPARATOR = "\x06\x16"
+
+
+PRIORITIES = range(10, 0, -1)
+"""From the most urgent, the first of ten lists of a queue, to the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueContent:
+    """Messages that wait in a queue, without those that workers have received.
+
+    `priorities` are their numbers by priority from 10 to 1, and `oldest` the task of the oldest message of each; both
+    are empty where the broker does not say it.
+    """
+
+    depth: int
+    priorities: dict[int, int] = field(default_factory=dict)
+    oldest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that a worker has received and not acknowledged: of which queue, and when it is due, if that is set.
+
+    `eta` is in seconds since 1970.
+    """
+
+    node: str
+    queue: str
+    eta: float | None
 
 
 def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
@@ -52,7 +93,7 @@ def queue_depths(services: Services) -> dict[str, int]:
     if services.broker is None:
         with app_of(services).connection_for_read() as connection:
             return {queue: _depth(connection, queue) for queue in all_queues()}
-    return _redis_depths(services.broker)
+    return {queue: content.depth for queue, content in queue_contents(services).items()}
 
 
 def reach_broker(services: Services, timeout_s: float) -> None:
@@ -61,22 +102,57 @@ def reach_broker(services: Services, timeout_s: float) -> None:
         connection.ensure_connection(max_retries=1, timeout=timeout_s)
 
 
-def priority_depths(connection: redis.Redis) -> dict[tuple[str, int], int]:
-    """Count the messages that wait in each queue of a Redis by the step of their priority; 0 is served first."""
+def queue_contents(services: Services) -> dict[str, QueueContent]:
+    """What waits in each queue of this installation."""
+    if services.broker is None:
+        return {queue: QueueContent(depth) for queue, depth in queue_depths(services).items()}
     keys = _queue_keys()
-    with connection.pipeline(transaction=False) as pipe:
+    with services.broker.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.llen(key)
-        lengths = pipe.execute()
-    names = (key.partition(PRIORITY_SEPARATOR) for key in keys)
-    return {(queue, int(step or 0)): length for (queue, _, step), length in zip(names, lengths, strict=True)}
+            pipe.lindex(key, -1)
+        answers = pipe.execute()
+    of_lists = dict(zip(keys, zip(answers[::2], answers[1::2], strict=True), strict=True))
+    return {queue: _content(queue, of_lists) for queue in all_queues()}
 
 
-def _redis_depths(connection: redis.Redis) -> dict[str, int]:
-    depths = dict.fromkeys(all_queues(), 0)
-    for (queue, _), length in priority_depths(connection).items():
-        depths[queue] += length
-    return depths
+def _content(queue: str, of_lists: dict[str, tuple[int, Any]]) -> QueueContent:
+    lists = [of_lists[key] for key in _keys_of(queue)]
+    oldest = (_task_id(message) for _, message in lists if message is not None)
+    numbers = {priority: length for priority, (length, _) in zip(PRIORITIES, lists, strict=True) if length}
+    return QueueContent(sum(numbers.values()), numbers, tuple(task_id for task_id in oldest if task_id))
+
+
+def received_tasks(services: Services, nodes: Iterable[str]) -> dict[str, Received] | None:
+    """The messages that these workers have received and not acknowledged, by the ids of their tasks.
+
+    Returns:
+        None where the broker cannot list them.
+    """
+    if services.broker is None:
+        return None
+    names = list(nodes)
+    with services.broker.pipeline(transaction=False) as pipe:
+        for node in names:
+            pipe.hvals(unacked_key(node))
+        answers = pipe.execute()
+    received: dict[str, Received] = {}
+    for node, entries in zip(names, answers, strict=True):
+        for message, _, queue in map(json.loads, entries):
+            if task_id := _task_id(message):
+                received[task_id] = Received(node, queue, _eta(message))
+    return received
+
+
+def _eta(message: dict[str, Any]) -> float | None:
+    """When the task of a message is due, in seconds since 1970; None for at once."""
+    eta = message["headers"].get("eta")
+    try:
+        moment = datetime.fromisoformat(eta) if isinstance(eta, str) else None
+    except ValueError:  # a message of another program
+        return None
+    # Celery counts in UTC, and names no zone where a setting says so.
+    return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _depth(connection: Connection, queue: str) -> int:
@@ -92,7 +168,12 @@ def _depth(connection: Connection, queue: str) -> int:
 
 def _queue_keys(more: Iterable[str] = ()) -> list[str]:
     queues = sorted({*all_queues(), *more})
-    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in queues for step in range(10)]
+    return [key for queue in queues for key in _keys_of(queue)]
+
+
+def _keys_of(queue: str) -> list[str]:
+    """The lists of a queue, from the most urgent priority to the least."""
+    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for step in range(10)]
 
 
 def _task_id(message: Any) -> str | None:

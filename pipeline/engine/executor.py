@@ -33,7 +33,7 @@ from pipeline.services import Services
 from pipeline.settings.room import LATER, check_room
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
 
-__all__ = ["InOtherHands", "Transient", "follow", "give_up", "run"]
+__all__ = ["InOtherHands", "Transient", "follow", "give_up", "pass_over", "run"]
 
 log = structlog.get_logger()
 
@@ -103,14 +103,26 @@ def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
 
 def give_up(services: Services, task_id: str, cause: Failure) -> None:
     """Fail the documents of a task whose stage no worker has; the other documents of its batch continue."""
-    alive = sign_on(services.redis, RECONCILER)
-    with writing(services.catalog) as connection:
-        claim = ledger.claim(connection, task_id, RECONCILER, alive)
+    claim = _claim_for_reconciler(services, task_id)
     if claim is not None and _commit(services, claim, RECONCILER, _failed(claim, cause)):
         count(services.redis, claim.stage, "failed")
         services.announce(claim.job_id)
         batch = batch_of(services, claim)
         publish(services, line(batch, claim.plan.rest(claim.stage), claim.part), batch)
+
+
+def pass_over(services: Services, task_id: str) -> None:
+    """Make what follows a task due whose documents were cancelled; the reconciler finds and publishes that."""
+    claim = _claim_for_reconciler(services, task_id)
+    if claim is not None and _commit(services, claim, RECONCILER, Done(lambda _: None)):
+        count(services.redis, claim.stage, "revoked", 0.0)
+        services.announce(claim.job_id)
+
+
+def _claim_for_reconciler(services: Services, task_id: str) -> Claim | None:
+    alive = sign_on(services.redis, RECONCILER)
+    with writing(services.catalog) as connection:
+        return ledger.claim(connection, task_id, RECONCILER, alive)
 
 
 def follow(connection: Connection, claim: Claim) -> None:

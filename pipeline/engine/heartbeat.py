@@ -30,11 +30,13 @@ __all__ = [
     "living_nodes",
     "note_beat",
     "reconciled_age_s",
+    "registered_nodes",
     "served_capabilities",
     "signed_off",
     "start_heartbeat",
     "text",
     "unacked_key",
+    "worker_key",
 ]
 
 log = structlog.get_logger()
@@ -174,6 +176,11 @@ def is_alive(connection: redis.Redis, node: str) -> bool:
     return bool(connection.exists(alive_key(node)))
 
 
+def registered_nodes(connection: redis.Redis) -> set[str]:
+    """Return the nodes that hold messages, living or dead; a dead one until its messages are back in their queues."""
+    return {text(name) for name in connection.smembers(NODES)}
+
+
 def living_nodes(connection: redis.Redis) -> set[str]:
     """Return the nodes that have a heartbeat."""
     return set(_heartbeats(connection))
@@ -207,7 +214,7 @@ def heartbeat_timeout_s(dead_after_s: float) -> float:
 
 def _heartbeats(connection: redis.Redis) -> dict[str, str]:
     """Return the living nodes, each with its capabilities, joined by commas."""
-    nodes = sorted(text(name) for name in connection.smembers(NODES))
+    nodes = sorted(registered_nodes(connection))
     values = connection.mget([alive_key(node) for node in nodes]) if nodes else []
     return {node: text(value) for node, value in zip(nodes, values, strict=True) if value is not None}
 
@@ -238,6 +245,11 @@ def alive_key(node: str) -> str:
 
 def _signed_off_key(node: str) -> str:
     return f"{PREFIX}signed_off:{node}"
+
+
+def worker_key(node: str) -> str:
+    """Redis key of what this worker has reported of itself last."""
+    return f"{PREFIX}worker:{node}"
 
 
 def unacked_key(node: str) -> str:

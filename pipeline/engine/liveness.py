@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import redis
 
 from pipeline.engine.expiries import limit_expiries
-from pipeline.engine.heartbeat import HEARD_SINCE, NODES, RECONCILED, alive_key, heartbeat_timeout_s, text
+from pipeline.engine.heartbeat import (
+    HEARD_SINCE,
+    NODES,
+    RECONCILED,
+    alive_key,
+    heartbeat_timeout_s,
+    text,
+    worker_key,
+)
 from pipeline.engine.process_identity import is_living
 from pipeline.names import PREFIX
 from pipeline.settings import Settings
@@ -27,6 +35,7 @@ __all__ = [
     "limit_lives",
     "living_runners",
     "node_of",
+    "pool_pids_of",
     "processes_key",
     "settle",
     "sign_on",
@@ -94,6 +103,19 @@ def sign_on(connection: redis.Redis, runner: str) -> LivingRunners:
     return LivingRunners(node, frozenset(_living(connection, [text(name) for name in nodes])), not settling)
 
 
+def pool_pids_of(connection: redis.Redis, nodes: Collection[str]) -> dict[str, list[int]]:
+    """Return the living processes of each of these workers, as the parents of their pools know them."""
+    names = list(nodes)
+    with connection.pipeline(transaction=False) as pipe:
+        for node in names:
+            pipe.smembers(processes_key(node))
+        answers = pipe.execute()
+    return {
+        node: sorted(int(text(process).partition("-")[0]) for process in processes)
+        for node, processes in zip(names, answers, strict=True)
+    }
+
+
 def tasks_at_work(connection: redis.Redis, nodes: Collection[str]) -> set[str]:
     """Return the ids of the tasks that these workers are doing, as the parents of their pools know them."""
     with connection.pipeline(transaction=False) as pipe:
@@ -104,7 +126,7 @@ def tasks_at_work(connection: redis.Redis, nodes: Collection[str]) -> set[str]:
 
 def forget_node(connection: redis.Redis, node: str) -> None:
     """Drop what is kept of a worker that is dead."""
-    connection.delete(processes_key(node), active_key(node))
+    connection.delete(processes_key(node), active_key(node), worker_key(node))
 
 
 def settle(connection: redis.Redis, settings: Settings) -> None:

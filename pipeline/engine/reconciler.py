@@ -24,7 +24,7 @@ from pipeline.engine.admission import admit
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.claims import most_spared
-from pipeline.engine.executor import RECONCILER
+from pipeline.engine.executor import RECONCILER, pass_over
 from pipeline.engine.expiries import limit_expiries
 from pipeline.engine.heartbeat import RECONCILED, alive_key, heartbeat_timeout_s, intake_node, is_alive, text
 from pipeline.engine.liveness import is_settling, limit_lives, settle
@@ -173,8 +173,13 @@ def _patience_s(work: OpenWork, task: OpenTask) -> float:
 def _publish(services: Services, lost: Sequence[OpenTask], living: Container[str]) -> list[OpenTask]:
     if not lost:
         return []
+    for task in lost:
+        if task.revoked:
+            log.info("task.passed_over", task=task.task_id, stage=task.stage, batch=task.batch_id)
+            pass_over(services, task.task_id)
+    wanted = [task for task in lost if not task.revoked]
     with writing(services.catalog) as connection:
-        due_again = mark_republished(connection, lost, living, most_spared(services.settings))
+        due_again = mark_republished(connection, wanted, living, most_spared(services.settings))
     for due in due_again:
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
         batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)

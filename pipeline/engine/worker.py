@@ -38,6 +38,7 @@ from pipeline.engine.schedule import Schedule
 from pipeline.engine.shutdown import Shutdown
 from pipeline.engine.tasks import register
 from pipeline.engine.unanswered import consumer_class
+from pipeline.engine.worker_report import start_reporting
 from pipeline.names import task_name
 from pipeline.rpc import serve
 from pipeline.services import Services
@@ -150,7 +151,8 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
         worker.watch = watch
         end_watch = watch.start(settings.heartbeat_s)
         sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=served)
-        signals.worker_shutdown.connect(lambda **_: (end_watch(), sign_off()), weak=False)
+        end_reports = start_reporting(services.redis, worker.node, queues, settings.heartbeat_s)
+        signals.worker_shutdown.connect(lambda **_: (end_watch(), end_reports(), sign_off()), weak=False)
         shutdown = Shutdown(services, worker.node, sender.pool)
         signals.worker_shutting_down.connect(lambda **_: shutdown.begin(), weak=False)
         try:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from pipeline.catalog.work.failure_list import FailureClass, FailureFilter, count_classes
 from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.stage_load import stage_loads, waiting_batches
-from pipeline.engine.broker import priority_depths
+from pipeline.engine.broker import queue_contents
 from pipeline.metrics import counters, documents, queues, storage, workers
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
@@ -64,7 +64,7 @@ class Metrics:
         yield from queues.tasks(loads)
         yield queues.waiting(waiting)
         if self._services.broker is not None:
-            yield queues.priority_messages(priority_depths(self._services.broker))
+            yield queues.priority_messages(queue_contents(self._services))
 
     def _count_failures(self) -> list[FailureClass]:
         with self._services.catalog.connect() as connection:

@@ -10,14 +10,12 @@ from prometheus_client.core import Metric
 
 from pipeline.catalog.work.stage_load import StageLoad, WaitingBatches
 from pipeline.counters import Labels
+from pipeline.engine.broker import PRIORITIES, QueueContent
 from pipeline.metrics.families import gauge, gauge_of_one, number
 from pipeline.names import STAGES
 from pipeline.results import QueueStatistics
 
 __all__ = ["messages", "priority_messages", "tasks", "waiting"]
-
-HIGHEST = 10
-"""The most urgent priority of a job; Redis serves the step `HIGHEST - priority`."""
 
 
 def messages(queues: QueueStatistics) -> Iterator[Metric]:
@@ -27,9 +25,13 @@ def messages(queues: QueueStatistics) -> Iterator[Metric]:
     yield number("docrelay_waiting_batches", "Batches that wait to be admitted.", queues.waiting_batches)
 
 
-def priority_messages(depths: Mapping[tuple[str, int], int]) -> Metric:
-    """Messages that wait, from their numbers by queue and step of the broker."""
-    values: dict[Labels, float] = {(queue, str(HIGHEST - step)): depth for (queue, step), depth in depths.items()}
+def priority_messages(contents: Mapping[str, QueueContent]) -> Metric:
+    """Messages that wait in each queue, by their priority."""
+    values: dict[Labels, float] = {
+        (queue, str(priority)): content.priorities.get(priority, 0)
+        for queue, content in contents.items()
+        for priority in PRIORITIES
+    }
     return gauge("docrelay_queue_priority_messages", "Messages that wait by priority.", ("queue", "priority"), values)
 
 

@@ -73,6 +73,7 @@ def ids(api: Api) -> dict[str, list[str]]:
         "task": [api.cli.rows(sa.select(tasks.c.id))[0].id],
         "next document": [_next(api, "/v1/documents")],
         "next of job": [_next(api, f"/v1/jobs/{job}/documents")],
+        "next task": [_next(api, "/v1/tasks")],
         "next failure": [f"1.1764376041.5.{by_state['failed']}"],
         "next chunk": [f"1.{api.client.document(by_state['completed']).version_id}.1"],
     }
@@ -200,6 +201,8 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("delete", "/v1/texts", "collection"): lambda _: one_of("documents"),
     ("delete", "/v1/failures", "code"): lambda _: one_of("nothing"),
     ("get", "/v1/failures", "cursor"): lambda ids: one_of(*ids["next failure"]),
+    ("", "", "task_id"): lambda ids: one_of(*ids["task"]),
+    ("get", "/v1/tasks", "cursor"): lambda ids: one_of(*ids["next task"]),
     ("", "", "since"): lambda _: one_of("2h", "2026-11-20"),
     ("", "", "before"): lambda _: one_of("30d", "2026-11-20T13:00:00+01:00"),
     ("", "", "identity"): lambda ids: one_of(*ids["job"], *ids["document"], *ids["task"]),

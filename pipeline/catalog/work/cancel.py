@@ -1,4 +1,4 @@
-"""Cancel a job, or the running attempts of a document. What another job waits for too goes on."""
+"""Cancel a job, or the running attempts of a document or a task. What another job waits for too goes on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import attempts as attempts_table
-from pipeline.catalog.database.schema import batches, submissions
+from pipeline.catalog.database.schema import batches, submissions, tasks
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.work import attempts, events, jobs
+from pipeline.catalog.work import attempts, events, jobs, task_list
 from pipeline.names import ACTIVE
 
-__all__ = ["cancel_document", "cancel_job"]
+__all__ = ["cancel_document", "cancel_job", "cancel_task"]
 
 
 def cancel_job(connection: Connection, job_id: str) -> int:
@@ -44,6 +44,31 @@ def cancel_document(connection: Connection, document_id: str) -> tuple[int, list
         sa.select(submissions.c.job_id).where(submissions.c.document_id == document_id, submissions.c.outcome.is_(None))
     ).all()
     return attempts.cancel(connection, attempts_table.c.document_id == document_id), list(waiting)
+
+
+def cancel_task(connection: Connection, task_id: str) -> tuple[int, list[str]]:
+    """Cancel the running attempts of the documents that a task works on; the other documents of its batch go on.
+
+    The reconciler does not publish the task again. Only `finalize` still runs: it cleans up behind cancelled documents.
+
+    Returns:
+        How many attempts were ended, 0 if the task is done, and the jobs that waited for them.
+
+    Raises:
+        UnknownId: there is no such task.
+    """
+    task = task_list.row_of(connection, task_id)
+    if task["state"] == "done":
+        return 0, []
+    ids = sa.select(attempts_table.c.id).where(*task_list.is_of_task(task))
+    waiting = connection.scalars(
+        sa.select(submissions.c.job_id)
+        .where(submissions.c.attempt_id.in_(ids), submissions.c.outcome.is_(None))
+        .distinct()
+    ).all()
+    if task["stage"] != "finalize":
+        connection.execute(tasks.update().where(tasks.c.id == task_id).values(revoked_at=time.time()))
+    return attempts.cancel(connection, attempts_table.c.id.in_(ids)), list(waiting)
 
 
 def _wanted_elsewhere(job_id: str) -> sa.ColumnElement[bool]:

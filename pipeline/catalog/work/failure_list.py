@@ -16,12 +16,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import failures
+from pipeline.catalog.work.list_position import Position, later_than
 
 __all__ = [
     "ChosenFailure",
     "FailureClass",
     "FailureFilter",
-    "Position",
     "count_classes",
     "list_chosen",
     "list_ids",
@@ -58,13 +58,6 @@ class FailureFilter:
     literals: tuple[str, ...] = ()
 
 
-class Position(NamedTuple):
-    """A place in the list: the time and the id of a failure."""
-
-    created_at: float
-    id: str
-
-
 class FailureClass(NamedTuple):
     """How many documents failed with one code in one stage, and how many of them are in quarantine."""
 
@@ -96,10 +89,7 @@ def list_page(
     """
     query = _rows(where).order_by(failures.c.created_at.desc(), failures.c.id.desc())
     if after is not None:
-        # Implied by the second condition, but only this one is looked up in the index.
-        query = query.where(failures.c.created_at <= after.created_at)
-        earlier = sa.and_(failures.c.created_at == after.created_at, failures.c.id < after.id)
-        query = query.where(sa.or_(failures.c.created_at < after.created_at, earlier))
+        query = query.where(later_than(after, failures.c.created_at, failures.c.id))
     if where.has_source is None:
         query = query.limit(limit + 1)
     rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)

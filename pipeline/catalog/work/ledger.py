@@ -63,6 +63,9 @@ DONE = (
     .where(_TASK, tasks.c.state == "running", tasks.c.runner == _ON)
     .values(state="done", finished_at=_NOW)
 )
+ADDED = tasks.insert().values(
+    job_id=sa.select(batches.c.job_id).where(batches.c.id == sa.bindparam("of_batch")).scalar_subquery()
+)
 KNOWN = sa.select(tasks.c.id).where(tasks.c.id.in_(sa.bindparam("names", expanding=True)))
 OUTSTANDING = sa.select(sa.func.count()).where(
     tasks.c.batch_id == sa.bindparam("batch"),
@@ -110,6 +113,7 @@ def add_due(connection: Connection, due: Iterable[tuple[str, str, int, dict[str,
         {
             "id": task_id(batch_id, stage, part),
             "batch_id": batch_id,
+            "of_batch": batch_id,
             "stage": stage,
             "part": part,
             "state": "due",
@@ -124,7 +128,7 @@ def add_due(connection: Connection, due: Iterable[tuple[str, str, int, dict[str,
         known |= set(connection.scalars(KNOWN, {"names": group}))
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
-        connection.execute(tasks.insert(), fresh)
+        connection.execute(ADDED, fresh)
 
 
 def claim(

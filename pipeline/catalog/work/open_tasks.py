@@ -19,7 +19,7 @@ __all__ = ["OpenTask", "mark_republished", "open_tasks"]
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """A task that is due or running, as the reconciler sees it."""
+    """A task that is due or running, as the reconciler sees it; `revoked`: its documents were cancelled through it."""
 
     task_id: str
     batch_id: str
@@ -33,6 +33,7 @@ class OpenTask:
     priority: int
     plan: Plan
     request_id: str
+    revoked: bool = False
 
 
 def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTask]:
@@ -49,6 +50,7 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTas
             batches.c.priority,
             plan_column(),
             jobs.c.request_id,
+            tasks.c.revoked_at.is_not(None).label("revoked"),
         )
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)

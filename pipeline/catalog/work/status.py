@@ -33,6 +33,7 @@ __all__ = [
     "task_status",
     "totals",
     "watched_folder",
+    "worker_of",
 ]
 
 SHORTEST_PREFIX = 6
@@ -109,7 +110,7 @@ def task_status(connection: Connection, task_id: str, alive: Collection[str]) ->
         activity=_activity_of_task(row, alive),
         job_id=row.job_id,
         batch_id=row.batch_id,
-        worker=_worker(row.runner),
+        worker=worker_of(row.runner),
         starts=row.starts,
         published_at=iso(row.published_at),
         started_at=iso(row.started_at),
@@ -138,7 +139,7 @@ def active_tasks(connection: Connection, alive: Collection[str]) -> list[ActiveT
             stage=row.stage,
             part=row.part,
             job_id=row.job_id,
-            worker=_worker(row.runner) or "",
+            worker=worker_of(row.runner) or "",
             running_s=round(now - row.started_at, 3),
         )
         for row in rows
@@ -176,7 +177,7 @@ def totals(connection: Connection) -> tuple[dict[str, int], dict[str, int], int]
     return {row[0]: row[1] for row in states}, by_collection, failed
 
 
-def _worker(runner: str | None) -> str | None:
+def worker_of(runner: str | None) -> str | None:
     """The worker of a runner, which is one of its processes: `NODE/PROCESS`."""
     return runner and (runner.rpartition("/")[0] or runner)
 

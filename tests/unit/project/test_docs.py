@@ -40,13 +40,18 @@ from pipeline.results import (
     HealthReport,
     JobStatus,
     MessageList,
+    QueueList,
     RestoreReport,
     ScheduleList,
     SearchResult,
+    Summary,
     SystemStatus,
+    TaskDetail,
+    TaskList,
     TaskStatus,
     TextDetail,
     VerifyReport,
+    WorkerList,
 )
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
@@ -178,6 +183,11 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("failures archived", [ArchivedFailureList]),
     ("schedule list", [ScheduleList]),
     ("schedule days", [DailyMetricsList]),
+    ("summary", [Summary]),
+    ("queues", [QueueList]),
+    ("workers", [WorkerList]),
+    ("tasks list", [TaskList]),
+    ("tasks show", [TaskDetail]),
 ]
 
 

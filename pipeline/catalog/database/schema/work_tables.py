@@ -72,11 +72,13 @@ attempts = sa.Table(
     sa.Column("message", Text),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("started_at", sa.Double),
-    sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("finished_at", sa.Double),
     sa.Column("pages_scanned", sa.Integer, nullable=False, server_default="0"),
     sa.Column("trace", Text),
     # The documents of a state in the order of their ids.
     sa.Index("ix_attempts_state_document_id", "state", "document_id"),
+    # What has ended since a moment, and its chunks, without reading the rows.
+    sa.Index("ix_attempts_state_finished_at_chunks_total", "state", "finished_at", "chunks_total"),
 )
 
 batches = sa.Table(
@@ -100,7 +102,7 @@ tasks = sa.Table(
     sa.Column("batch_id", Id, nullable=False, index=True),
     sa.Column("stage", Id, nullable=False),
     sa.Column("part", sa.Integer, nullable=False),
-    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("state", Id, nullable=False),
     sa.Column("runner", Id),
     sa.Column("starts", sa.Integer, nullable=False),
     sa.Column("published_at", sa.Double, nullable=False),
@@ -108,6 +110,12 @@ tasks = sa.Table(
     sa.Column("finished_at", sa.Double, index=True),
     sa.Column("detail", sa.JSON),
     sa.Column("spared", sa.Integer, nullable=False, server_default="0"),
+    # That of its batch: lists of a job's tasks are read from an index.
+    sa.Column("job_id", Id, nullable=False, server_default=""),
+    sa.Column("revoked_at", sa.Double),
+    sa.Index("ix_tasks_state_published_at_id", "state", "published_at", "id"),
+    sa.Index("ix_tasks_stage_state_published_at_id", "stage", "state", "published_at", "id"),
+    sa.Index("ix_tasks_job_id_state_published_at_id_stage", "job_id", "state", "published_at", "id", "stage"),
 )
 
 failures = sa.Table(

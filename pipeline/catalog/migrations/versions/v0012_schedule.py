@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "schedule"
-down_revision = "deaths_of_workers"
+down_revision = "lists_of_tasks"
 
 
 def upgrade() -> None:

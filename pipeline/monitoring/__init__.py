@@ -1,0 +1,1 @@
+"""What is going on: tasks, queues, workers, and a summary of the last days; behind `TaskManager`."""
