@@ -44,7 +44,7 @@ def documents(
     data_dir: DataDir = None,
 ) -> None:
     """List documents, page by page."""
-    from pipeline.document_list import DocumentQuery
+    from pipeline.lists.documents import DocumentQuery
 
     settings = settings_of(context, data_dir, server)
     query = DocumentQuery(collection, state, outdated, incomplete, source, cursor, limit)

@@ -7,8 +7,8 @@ import socket
 from typing import Any
 
 from pipeline.client import Client, endpoints
-from pipeline.document_list import DocumentQuery
 from pipeline.ingest.walk import absolute, source_of
+from pipeline.lists.documents import DocumentQuery
 from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
 from pipeline.results import Deleted, DocumentList, ReindexPlan, ReindexStatus

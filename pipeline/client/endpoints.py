@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client.request import File, Options, Page, Request, job_fields
-from pipeline.document_list import DocumentQuery
 from pipeline.errors import BadRequest
+from pipeline.lists.documents import DocumentQuery
 from pipeline.results import (
     Deleted,
     DocumentList,

@@ -16,7 +16,7 @@ from pipeline.results.failures import (
     MessageRecord,
     RetryReport,
 )
-from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
+from pipeline.results.jobs import IngestReport, JobList, JobState, JobStatus, JobSummary, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import (
@@ -53,8 +53,10 @@ __all__ = [
     "FailureRecord",
     "Hit",
     "IngestReport",
+    "JobList",
     "JobState",
     "JobStatus",
+    "JobSummary",
     "MessageList",
     "MessageRecord",
     "NeededSource",

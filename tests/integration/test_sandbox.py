@@ -287,7 +287,9 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
         assert eventually((marks / "begun").exists)
         assert eventually(lambda: list(temporary.rglob("*.pgm")) != [])
         assert eventually(
-            lambda: any("sleep" in " ".join(cmdline(process)) for process in psutil.process_iter() if carries(process, mark))
+            lambda: any(
+                "sleep" in " ".join(cmdline(process)) for process in psutil.process_iter() if carries(process, mark)
+            )
         )
     finally:
         caller.send_signal(signal.SIGKILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,16 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import counters, documents, versions
 from pipeline.catalog.index import second_index
 
-__all__ = ["count_chunks", "count_documents", "count_switch", "live_version_ids", "size_of", "switch", "switch_count"]
+__all__ = [
+    "count_chunks",
+    "count_documents",
+    "count_switch",
+    "live_version_ids",
+    "size_of",
+    "sizes_of",
+    "switch",
+    "switch_count",
+]
 
 
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
@@ -25,12 +34,12 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
         _retire_replaced(connection, version_ids, now)
         values = {"live_at": now, "retired_at": None, "removed_at": None}
         connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(values))
-    main_rows = {}
+    main_rows, sizes = {}, sizes_of(connection, documents_versions.values())
     for document_id, version_id in documents_versions.items():
         if version_id in index_of:
             second_index.set_live_version(connection, document_id, index_of[version_id], version_id)
         else:
-            main_rows[document_id] = {"live_version_id": version_id, "updated_at": now}
+            main_rows[document_id] = {"live_version_id": version_id, "size": sizes[version_id], "updated_at": now}
     update_each(connection, documents, main_rows)
     count_switch(connection)
 
@@ -61,6 +70,15 @@ def live_version_ids(connection: Connection, document_ids: Sequence[str]) -> dic
         documents.c.id.in_(document_ids), documents.c.live_version_id.is_not(None)
     )
     return {row.id: row.live_version_id for row in connection.execute(query)}
+
+
+def sizes_of(connection: Connection, version_ids: Iterable[str]) -> dict[str, int]:
+    """Bytes of these versions: {version id: bytes}."""
+    sizes: dict[str, int] = {}
+    for group in split_list(version_ids):
+        rows = connection.execute(sa.select(versions.c.id, versions.c.size).where(versions.c.id.in_(group)))
+        sizes |= {row.id: row.size for row in rows}
+    return sizes
 
 
 def count_documents(connection: Connection, collection: str) -> int:

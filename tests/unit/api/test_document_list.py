@@ -13,16 +13,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.api.app import make_app
+from pipeline.catalog.database import keyset
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import documents, versions
-from pipeline.catalog.documents import deletion, listing, live_versions, records
+from pipeline.catalog.documents import deletion, live_versions, records
 from pipeline.catalog.documents.versions import FileRecord, Placement
 from pipeline.catalog.work import attempts, jobs
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
-from pipeline.document_list import DocumentQuery, list_documents
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.errors.problem import Problem
+from pipeline.lists.documents import DocumentQuery, list_documents
 from pipeline.plan import CHUNKER_VERSION
 from pipeline.services import Services
 from pipeline.settings import load_settings
@@ -207,6 +208,7 @@ def test_api_lists_documents(catalog: Catalog) -> None:
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), wrong
         parameters = client.get("/openapi.json").json()["paths"]["/v1/documents"]["get"]["parameters"]
         named = {"collection", "state", "outdated", "incomplete", "source", "limit", "cursor"}
+        named |= {"code", "tag", "since", "before", "sort"}
         assert {parameter["name"] for parameter in parameters if parameter["in"] == "query"} == named, json.dumps(
             parameters
         )
@@ -214,7 +216,7 @@ def test_api_lists_documents(catalog: Catalog) -> None:
 
 def test_pages_of_a_name_that_many_documents_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More documents than are read at once are read in the order of their ids."""
-    monkeypatch.setattr(listing, "FEW", 3)
+    monkeypatch.setattr(keyset, "FEW", 3)
     catalog = Catalog(tmp_path)
     ids = sorted(catalog.add(f"/srv/report_{number}.txt") for number in range(6))
     catalog.add("/srv/letter.txt")
