@@ -16,6 +16,7 @@ from pipeline.cli.delete import delete
 from pipeline.cli.documents import documents
 from pipeline.cli.failures import failures_app
 from pipeline.cli.ingest import ingest
+from pipeline.cli.jobs import jobs
 from pipeline.cli.keys import keys_app
 from pipeline.cli.options import DataDir, Version
 from pipeline.cli.reindex import reindex_app
@@ -52,7 +53,7 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-for function in (ingest, search, status, documents, cancel, delete, verify, watch, up, worker, beat, api):
+for function in (ingest, search, status, documents, jobs, cancel, delete, verify, watch, up, worker, beat, api):
     app.command()(function)
 app.command("try")(try_file)
 app.command()(config)

@@ -6,12 +6,11 @@ import os
 import socket
 from typing import Any
 
-from pipeline.client import Client, endpoints
+from pipeline.client import Client
 from pipeline.ingest.walk import absolute, source_of
-from pipeline.lists.documents import DocumentQuery
 from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
-from pipeline.results import Deleted, DocumentList, ReindexPlan, ReindexStatus
+from pipeline.results import Deleted, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
 
 __all__ = [
@@ -43,10 +42,8 @@ class RemoteManager:
         self.messages = client.messages
         self.reprocess_messages = client.reprocess_messages
         self.purge_messages = client.purge_messages
-
-    def list_documents(self, query: DocumentQuery) -> DocumentList:
-        """List documents over all jobs, page by page."""
-        return self.client.send(endpoints.list_documents(query))
+        self.list_documents = client.list_documents
+        self.list_jobs = client.list_jobs
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
         """Documents of a job that failed, with `source`, `code`, `message` and `hint`."""

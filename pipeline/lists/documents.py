@@ -105,7 +105,7 @@ def _named(connection: Connection, where: DocumentFilter, glob: str) -> Document
         is_meant = matcher(few.values(), glob)
         return replace(where, ids=tuple(document_id for document_id, source in few.items() if is_meant(source)))
     # Only sources with a sign of a pattern can be named by a pattern's text.
-    marked = (replace(where, literals=(*where.literals, mark)) for mark in marks(glob)[-1:])
+    marked = (replace(where, literals=(mark, *where.literals)) for mark in marks(glob)[-1:])
     named = (source for conditions in marked for source in listing.list_sources(connection, conditions))
     return replace(where, has_source=matcher(named, glob))
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-__all__ = ["Key", "Listing", "Order", "few_ids", "read_page"]
+__all__ = ["Key", "Listing", "Order", "count_ids", "few_ids", "read_page", "unindexed"]
 
-FEW = 2000
+FEW = 1000
 """So many rows at most are read and sorted for a page."""
 
-EXAMINED = 3000
+EXAMINED = 2000
 """So many rows of an index at most are looked at for a page."""
 
 ROWS_AT_ONCE = 500
@@ -81,14 +81,19 @@ class Listing:
 
 def few_ids(connection: Connection, choices: Iterable[Ids]) -> list[str] | None:
     """The ids of the choice that has the fewest, if that is at most `FEW`; None if each has more, or there is none."""
-    sized = [(_count(connection, choice), number, choice) for number, choice in enumerate(choices)]
+    sized = [(count_ids(connection, choice), number, choice) for number, choice in enumerate(choices)]
     size, _, smallest = min(sized, default=(FEW + 1, 0, None))
     return None if smallest is None or size > FEW else list(connection.scalars(smallest))
 
 
-def _count(connection: Connection, choice: Ids) -> int:
-    """How many ids a choice has; more than `FEW` are not counted."""
+def count_ids(connection: Connection, choice: Ids) -> int:
+    """How many ids a choice has; more than one above `FEW` are not counted."""
     return connection.scalar(sa.select(sa.func.count()).select_from(choice.limit(FEW + 1).subquery())) or 0
+
+
+def unindexed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column of texts or numbers, so that no index of it is read where another one has fewer rows."""
+    return column.concat("") if isinstance(column.type, sa.String) else column + sa.literal_column("0")
 
 
 def read_page(connection: Connection, listing: Listing, after: Key | None, limit: int) -> tuple[list[Key], Key | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from pipeline.catalog.database import keyset
 from pipeline.catalog.database.keyset import Ids
 from pipeline.catalog.database.schema import (
     attempts,
@@ -19,7 +20,7 @@ from pipeline.catalog.database.schema import (
 )
 from pipeline.names import ACTIVE
 
-__all__ = ["STATE", "Conditions", "DocumentFilter", "came_in", "choices", "conditions", "has_literals"]
+__all__ = ["STATE", "Conditions", "DocumentFilter", "came_in", "choices", "conditions", "has_literals", "may_be"]
 
 STATE = sa.case(
     (documents.c.deleted_at.is_not(None), "deleted"),
@@ -70,10 +71,10 @@ def choices(where: DocumentFilter) -> Iterator[Ids]:
     if where.outdated:
         yield sa.select(versions.c.document_id).where(is_outdated())
     if where.state is not None:
-        yield _may_be(where.state)
+        yield may_be(where.state)
 
 
-def _may_be(state: str) -> Ids:
+def may_be(state: str) -> Ids:
     """Ids of all documents that may be in a state, which not all of them are."""
     by_attempt = sa.select(attempts.c.document_id).where(attempts.c.state == state)
     if state == "deleted":
@@ -85,15 +86,21 @@ def _may_be(state: str) -> Ids:
 
 
 def conditions(where: DocumentFilter) -> Conditions:
-    """All conditions but `has_source`; for a state but `deleted`, attempts must be joined."""
+    """All conditions but `has_source`; for a state but `deleted`, attempts must be joined.
+
+    They only leave rows out: which index is read, the rest of the statement says.
+    """
     is_deleted = documents.c.deleted_at.is_not(None)
-    found = [is_deleted if where.state == "deleted" else ~is_deleted, *came_in(where)]
+    found = [is_deleted if where.state == "deleted" else ~is_deleted]
+    found += came_in(where, keyset.unindexed(documents.c.created_at))
     if where.collection is not None:
-        found.append(documents.c.collection == where.collection)
+        found.append(keyset.unindexed(documents.c.collection) == where.collection)
     if where.state not in (None, "deleted"):
         found.append(STATE.in_([where.state]))
     if where.code is not None:
-        found.append(sa.exists().where(failures.c.document_id == documents.c.id, failures.c.code == where.code))
+        # The failure of the document is looked up, not all failures with the code.
+        has_code = keyset.unindexed(failures.c.code) == where.code
+        found.append(sa.exists().where(failures.c.document_id == documents.c.id, has_code))
     if where.tag is not None:
         is_tagged = (document_tags.c.document_id == documents.c.id) & (document_tags.c.tag == where.tag)
         found.append(sa.exists().where(is_tagged))
@@ -103,10 +110,10 @@ def conditions(where: DocumentFilter) -> Conditions:
     return [*found, *has_literals(where.literals)]
 
 
-def came_in(where: DocumentFilter) -> Conditions:
+def came_in(where: DocumentFilter, at: sa.ColumnElement[float] = documents.c.created_at) -> Conditions:
     """The conditions on the time when a document came in."""
-    since = [] if where.since is None else [documents.c.created_at >= where.since]
-    return since + ([] if where.before is None else [documents.c.created_at < where.before])
+    since = [] if where.since is None else [at >= where.since]
+    return since + ([] if where.before is None else [at < where.before])
 
 
 def has_literals(literals: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,6 +25,7 @@ from pipeline.catalog.documents.list_conditions import (
     choices,
     conditions,
     has_literals,
+    may_be,
 )
 from pipeline.names import ACTIVE, STATES
 
@@ -39,6 +41,12 @@ SORTS = {
     "size": documents.c.size,
 }
 """Orders that an index has; by state the lists of the states follow each other."""
+
+BEFORE_ALL = {False: str(UUID(int=0)), True: str(UUID(int=2**128 - 1))}
+"""An id before all others of a list, by whether it is descending."""
+
+RANK = sa.case({state: rank for rank, state in enumerate(STATES)}, value=STATE)
+"""The place of a document's state among all states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ def list_documents(
         At most `limit` rows, and the key after which the next page begins; None when this is the last page. A page
         that is not the last one may have fewer rows: see `keyset`.
     """
-    page, following = (_by_state if sort.by == "state" else _page)(connection, where, sort, after, limit)
+    page, following = _page(connection, where, sort, after, limit)
     ids = [key.id for key in page]
     rows = (row for group in split_list(ids) for row in connection.execute(_facts(group)).mappings())
     facts = {row["id"]: dict(row) for row in rows}
@@ -105,6 +113,24 @@ def count_outdated(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def _page(
+    connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
+) -> tuple[list[Key], Key | None]:
+    """Keys of the first documents after a key."""
+    few = list(where.ids) if where.ids is not None else keyset.few_ids(connection, choices(where))
+    if few is None:
+        return (_by_state if sort.by == "state" else _by_index)(connection, where, sort, after, limit)
+    if not few:
+        return [], None
+    order = Order(SORTS.get(sort.by, RANK), documents.c.id, sort.descending)
+    listing = Listing(_rows(where, order, sort).where(documents.c.id.in_(few)), order, accepts=_accepts(where))
+    begin = Key(STATES.index(after.value), after.id) if after is not None and sort.by == "state" else after
+    page, following = keyset.read_page(connection, listing, begin, limit)
+    if following is not None and sort.by == "state":
+        following = Key(STATES[following.value], following.id)
+    return page, following
+
+
 def _by_state(
     connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
 ) -> tuple[list[Key], Key | None]:
@@ -112,7 +138,11 @@ def _by_state(
     states = [where.state] if where.state else [state for state in STATES if state != "deleted"]
     states = states[::-1] if sort.descending else states
     page: list[Key] = []
+    looked_at = 0
     for state in states[states.index(after.value) if after is not None and after.value in states else 0 :]:
+        looked_at += keyset.count_ids(connection, may_be(state))
+        if looked_at > keyset.EXAMINED and state != (after.value if after is not None else states[0]):
+            return page, Key(state, BEFORE_ALL[sort.descending])
         begin = Key(after.id, after.id) if after is not None and state == after.value else None
         of_state, by_id = replace(where, state=state), Sort("id", sort.descending)
         found, following = _page(connection, of_state, by_id, begin, limit - len(page))
@@ -123,45 +153,40 @@ def _by_state(
     return page, None
 
 
-def _page(
+def _by_index(
     connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
 ) -> tuple[list[Key], Key | None]:
-    """Keys of the first documents after a key, in an order that an index has."""
-    is_meant = where.has_source
-    accepts = None if is_meant is None else lambda row: is_meant(row.source)
-    few = _few(connection, where)
-    if few is None and sort.by == "id" and where.state in (*ACTIVE, "completed", "cancelled"):
-        # An index has the documents of a state in the order of their ids.
-        order = Order(attempts.c.document_id, attempts.c.document_id, sort.descending)
-        return keyset.read_page(connection, _of_state(where, order, accepts), after, limit)
+    """The list in an order that an index has."""
+    if sort.by == "id" and where.state in (*ACTIVE, "completed", "cancelled"):
+        return keyset.read_page(connection, _of_state(where, sort), after, limit)
     order = Order(SORTS[sort.by], documents.c.id, sort.descending)
-    rows = _rows(where, order)
-    if few is not None:
-        listing = Listing(rows.where(documents.c.id.in_(few)), order, accepts=accepts)
-    else:
-        index = sa.select(order.value.label("value"), order.id.label("id")).where(*_indexed(where, sort))
-        listing = Listing(rows, order, index, accepts)
-    return keyset.read_page(connection, listing, after, limit)
+    looked_up = _indexed(where, sort)
+    index = sa.select(order.value.label("value"), order.id.label("id")).where(*looked_up)
+    rows = _rows(where, order, sort).where(*looked_up)
+    return keyset.read_page(connection, Listing(rows, order, index, _accepts(where)), after, limit)
 
 
-def _of_state(where: DocumentFilter, order: Order, accepts: Callable[[Any], bool] | None) -> Listing:
-    """The list of a state that attempts have, read from the index of their states."""
+def _of_state(where: DocumentFilter, sort: Sort) -> Listing:
+    """The list of a state that attempts have: an index has its documents in the order of their ids."""
+    order = Order(attempts.c.document_id, attempts.c.document_id, sort.descending)
+    key = (order.value.label("value"), order.id.label("id"))
     is_current = (attempts.c.document_id == documents.c.id) & (attempts.c.id == documents.c.attempt_id)
-    rows = (
-        sa.select(order.value.label("value"), documents.c.id, documents.c.source)
-        .select_from(attempts.join(documents, is_current))
-        .where(attempts.c.state == where.state, *conditions(where))
-    )
-    index = sa.select(order.value.label("value"), order.id.label("id")).where(attempts.c.state == where.state)
-    return Listing(rows, order, index, accepts)
+    index = sa.select(*key).where(attempts.c.state == where.state)
+    rows = index.add_columns(documents.c.source).join(documents, is_current).where(*conditions(where))
+    return Listing(rows, order, index, _accepts(where))
 
 
-def _rows(where: DocumentFilter, order: Order) -> sa.Select[Any]:
+def _rows(where: DocumentFilter, order: Order, sort: Sort) -> sa.Select[Any]:
     """The documents that meet the conditions."""
     query = sa.select(order.value.label("value"), documents.c.id, documents.c.source).where(*conditions(where))
-    if where.state in (None, "deleted"):
+    if where.state in (None, "deleted") and sort.by != "state":
         return query
     return query.outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+
+
+def _accepts(where: DocumentFilter) -> Callable[[Any], bool] | None:
+    is_meant = where.has_source
+    return None if is_meant is None else lambda row: is_meant(row.source)
 
 
 def _indexed(where: DocumentFilter, sort: Sort) -> Conditions:
@@ -172,11 +197,6 @@ def _indexed(where: DocumentFilter, sort: Sort) -> Conditions:
         if sort.by == "source":
             looked_up.append(documents.c.deleted_at.is_(None))
     return looked_up + (came_in(where) if sort.by == "time" else [])
-
-
-def _few(connection: Connection, where: DocumentFilter) -> list[str] | None:
-    """Ids of all documents that may meet the conditions, if one of the conditions says that they are few."""
-    return list(where.ids) if where.ids is not None else keyset.few_ids(connection, choices(where))
 
 
 def _facts(ids: Sequence[str]) -> sa.Select[Any]:

@@ -52,11 +52,13 @@ def list_jobs(
     order = Order(jobs.c.created_at, jobs.c.id, descending)
     rows = sa.select(order.value.label("value"), order.id.label("id")).where(*_submitted(where))
     few, index = keyset.few_ids(connection, _choices(where)), None
+    if few == []:
+        return [], None
     equal = _equal(where)
     if few is None:
         # One condition is looked up in an index that has the order; by the others, rows are left out.
         rows = index = rows.where(*(column == value for column, value in equal[:1]))
-        rows = rows.where(*(_unindexed(column) == value for column, value in equal[1:]))
+        rows = rows.where(*(keyset.unindexed(column) == value for column, value in equal[1:]))
     else:
         rows = rows.where(jobs.c.id.in_(few), *(column == value for column, value in equal))
     rows = rows.where(*_further(where))
@@ -93,11 +95,6 @@ def _choices(where: JobFilter) -> Iterator[keyset.Ids]:
         yield sa.select(jobs.c.id).where(column == value)
     if where.code is not None:
         yield sa.select(submissions.c.job_id).where(submissions.c.code == where.code).distinct()
-
-
-def _unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """The column, so that no index is read for it: that of another one is, and has no more rows than are looked at."""
-    return column.concat("")
 
 
 def _facts(connection: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:

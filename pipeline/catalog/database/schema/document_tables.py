@@ -186,8 +186,9 @@ sa.Index(
 
 def is_outdated() -> sa.ColumnElement[bool]:
     """The condition that an earlier version of the extractors or of the chunker made a version."""
-    is_read_now = versions.c.extraction.startswith(f"{EXTRACTOR_VERSION}-", autoescape=True)
-    return sa.or_(~is_read_now, versions.c.chunker != CHUNKER_VERSION)
+    now = f"{EXTRACTOR_VERSION}-"
+    # Not LIKE, which takes twice as long where all versions are looked at.
+    return sa.or_(sa.func.substr(versions.c.extraction, 1, len(now)) != now, versions.c.chunker != CHUNKER_VERSION)
 
 
 watched = sa.Table(
