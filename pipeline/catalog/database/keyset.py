@@ -7,7 +7,7 @@ until the page is full, or until so many rows of it were looked at that the page
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -53,10 +53,22 @@ class Order:
         row, place = self._compared(key)
         return row < place if self.descending else row > place
 
-    def until(self, key: Key) -> sa.ColumnElement[bool]:
-        """Whether a row is at a key or comes before it."""
-        row, place = self._compared(key)
-        return row >= place if self.descending else row <= place
+    def between(self, first: Key, last: Key) -> sa.ColumnElement[bool]:
+        """Whether a row is one of two keys or stands between them."""
+        low, high = (last, first) if self.descending else (first, last)
+        (row, lowest), (_, highest) = self._compared(low), self._compared(high)
+        return sa.and_(row >= lowest, row <= highest)
+
+    def during(
+        self, since: float | None, before: float | None, after: Key | None = None
+    ) -> list[sa.ColumnElement[bool]]:
+        """Conditions on a time by which a list is sorted; one that each row after the key meets is left out.
+
+        SQLite looks up one limit of each side only, which must be the closer one.
+        """
+        limits = (None if since is None else self.value >= since, None if before is None else self.value < before)
+        implied = None if after is None else int(self.descending)
+        return [limit for side, limit in enumerate(limits) if limit is not None and side != implied]
 
     def _compared(self, key: Key) -> tuple[Any, Any]:
         row_id = sa.literal(key.id, self.id.type)
@@ -102,12 +114,14 @@ def read_page(connection: Connection, listing: Listing, after: Key | None, limit
     Returns:
         Keys of at most `limit` rows, and the key after which the next page begins, None if this is the last one.
     """
-    order, rows = listing.order, listing.rows
-    bound = None if listing.index is None else _bound(connection, listing.index, order, after)
-    if after is not None:
+    order, rows, bound = listing.order, listing.rows, None
+    if listing.index is not None:
+        first, last, bound = _stretch(connection, listing.index, order, after)
+        if first is None or last is None:
+            return [], None
+        rows = rows.where(order.between(first, last))
+    elif after is not None:
         rows = rows.where(order.after(after))
-    if bound is not None:
-        rows = rows.where(order.until(bound))
     rows = rows.order_by(*order.clauses())
     if listing.accepts is None:
         rows = rows.limit(limit + 1)
@@ -118,9 +132,18 @@ def read_page(connection: Connection, listing: Listing, after: Key | None, limit
     return (keys[:limit], keys[limit - 1]) if len(keys) > limit else (keys, bound)
 
 
-def _bound(connection: Connection, index: sa.Select[Any], order: Order, after: Key | None) -> Key | None:
-    """The key of the last row of an index that is looked at; None if so few rows are left."""
+def _stretch(
+    connection: Connection, index: sa.Select[Any], order: Order, after: Key | None
+) -> tuple[Key | None, Key | None, Key | None]:
+    """The stretch of an index that is looked at: its first and its last key, and the last one again if more follow."""
     if after is not None:
         index = index.where(order.after(after))
-    row = connection.execute(index.order_by(*order.clauses()).offset(EXAMINED - 1).limit(1)).one_or_none()
+    forth, back = order.clauses(), replace(order, descending=not order.descending).clauses()
+    first = _key(connection, index.order_by(*forth))
+    bound = _key(connection, index.order_by(*forth).offset(EXAMINED - 1))
+    return first, bound or _key(connection, index.order_by(*back)), bound
+
+
+def _key(connection: Connection, query: sa.Select[Any]) -> Key | None:
+    row = connection.execute(query.limit(1)).one_or_none()
     return None if row is None else Key(row.value, row.id)

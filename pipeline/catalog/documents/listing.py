@@ -21,7 +21,6 @@ from pipeline.catalog.documents.list_conditions import (
     STATE,
     Conditions,
     DocumentFilter,
-    came_in,
     choices,
     conditions,
     has_literals,
@@ -159,9 +158,10 @@ def _by_index(
     """The list in an order that an index has."""
     if sort.by == "id" and where.state in (*ACTIVE, "completed", "cancelled"):
         return keyset.read_page(connection, _of_state(where, sort), after, limit)
-    order = Order(SORTS[sort.by], documents.c.id, sort.descending)
-    looked_up = _indexed(where, sort)
+    order, looked_up = Order(SORTS[sort.by], documents.c.id, sort.descending), _looked_up(where, sort)
     index = sa.select(order.value.label("value"), order.id.label("id")).where(*looked_up)
+    if sort.by == "time":
+        index = index.where(*order.during(where.since, where.before, after))
     rows = _rows(where, order, sort).where(*looked_up)
     return keyset.read_page(connection, Listing(rows, order, index, _accepts(where)), after, limit)
 
@@ -189,14 +189,12 @@ def _accepts(where: DocumentFilter) -> Callable[[Any], bool] | None:
     return None if is_meant is None else lambda row: is_meant(row.source)
 
 
-def _indexed(where: DocumentFilter, sort: Sort) -> Conditions:
-    """The conditions that the index of an order can look up."""
-    looked_up: Conditions = []
-    if where.collection is not None and (sort.by != "source" or where.state != "deleted"):
-        looked_up.append(documents.c.collection == where.collection)
-        if sort.by == "source":
-            looked_up.append(documents.c.deleted_at.is_(None))
-    return looked_up + (came_in(where) if sort.by == "time" else [])
+def _looked_up(where: DocumentFilter, sort: Sort) -> Conditions:
+    """The conditions by which the index of an order begins."""
+    if where.collection is None or (sort.by == "source" and where.state == "deleted"):
+        return []
+    in_collection = documents.c.collection == where.collection
+    return [in_collection, documents.c.deleted_at.is_(None)] if sort.by == "source" else [in_collection]
 
 
 def _facts(ids: Sequence[str]) -> sa.Select[Any]:

@@ -49,20 +49,18 @@ def list_jobs(
         At most `limit` rows, and the key after which the next page begins; None when this is the last page. A page
         that is not the last one may have fewer rows: see `keyset`.
     """
-    order = Order(jobs.c.created_at, jobs.c.id, descending)
-    rows = sa.select(order.value.label("value"), order.id.label("id")).where(*_submitted(where))
-    few, index = keyset.few_ids(connection, _choices(where)), None
-    if few == []:
-        return [], None
-    equal = _equal(where)
+    order, equal = Order(jobs.c.created_at, jobs.c.id, descending), _equal(where)
+    rows, index = sa.select(order.value.label("value"), order.id.label("id")), None
+    few = keyset.few_ids(connection, _choices(where))
     if few is None:
         # One condition is looked up in an index that has the order; by the others, rows are left out.
-        rows = index = rows.where(*(column == value for column, value in equal[:1]))
-        rows = rows.where(*(keyset.unindexed(column) == value for column, value in equal[1:]))
+        rows = rows.where(*(column == value for column, value in equal[:1]))
+        index = rows.where(*order.during(where.since, where.before, after))
+        equal = equal[1:]
     else:
-        rows = rows.where(jobs.c.id.in_(few), *(column == value for column, value in equal))
-    rows = rows.where(*_further(where))
-    page, following = keyset.read_page(connection, Listing(rows, order, index), after, limit)
+        rows = rows.where(jobs.c.id.in_(few))
+    listing = Listing(rows.where(*_left(where, equal)), order, index)
+    page, following = keyset.read_page(connection, listing, after, limit)
     return _facts(connection, [key.id for key in page]), following
 
 
@@ -74,19 +72,19 @@ def _equal(where: JobFilter) -> list[tuple[sa.ColumnElement[Any], Any]]:
     return [(column, value) for column, value in asked if value is not None or (column is jobs.c.outcome and has_state)]
 
 
-def _further(where: JobFilter) -> Conditions:
-    """Conditions beside those on the time and those of `_equal`."""
-    found: Conditions = []
+def _left(where: JobFilter, equal: Sequence[tuple[sa.ColumnElement[Any], Any]]) -> Conditions:
+    """Conditions that leave rows out: on these columns, and those of the filter that no index has."""
+    found: Conditions = [
+        keyset.unindexed(column) == value if value is not None else keyset.unindexed(column).is_(None)
+        for column, value in equal
+    ]
+    at = Order(keyset.unindexed(jobs.c.created_at), jobs.c.id)
+    found += at.during(where.since, where.before)
     if where.state in UNFINISHED:
         found.append(jobs.c.intake_done if where.state == "running" else ~jobs.c.intake_done)
     if where.code is not None:
         found.append(sa.exists().where(submissions.c.code == where.code, submissions.c.job_id == jobs.c.id))
     return found
-
-
-def _submitted(where: JobFilter) -> Conditions:
-    since = [] if where.since is None else [jobs.c.created_at >= where.since]
-    return since + ([] if where.before is None else [jobs.c.created_at < where.before])
 
 
 def _choices(where: JobFilter) -> Iterator[keyset.Ids]:
