@@ -51,7 +51,8 @@ class Order:
     def after(self, key: Key) -> sa.ColumnElement[bool]:
         """Whether a row comes after a key."""
         row, place = self._compared(key)
-        return row < place if self.descending else row > place
+        follows: sa.ColumnElement[bool] = row < place if self.descending else row > place
+        return follows
 
     def between(self, first: Key, last: Key) -> sa.ColumnElement[bool]:
         """Whether a row is one of two keys or stands between them."""

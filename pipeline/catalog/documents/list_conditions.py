@@ -91,7 +91,7 @@ def conditions(where: DocumentFilter) -> Conditions:
     They only leave rows out: which index is read, the rest of the statement says.
     """
     is_deleted = documents.c.deleted_at.is_not(None)
-    found = [is_deleted if where.state == "deleted" else ~is_deleted]
+    found: Conditions = [is_deleted if where.state == "deleted" else ~is_deleted]
     found += came_in(where, keyset.unindexed(documents.c.created_at))
     if where.collection is not None:
         found.append(keyset.unindexed(documents.c.collection) == where.collection)

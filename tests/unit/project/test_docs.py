@@ -31,10 +31,12 @@ from pipeline.names import QUEUES
 from pipeline.results import (
     BackupReport,
     Deleted,
+    DocumentList,
     DocumentStatus,
     FailureHistory,
     FailureList,
     FailureRecord,
+    JobList,
     JobStatus,
     MessageList,
     RestoreReport,
@@ -161,6 +163,8 @@ def test_the_groups_of_workers_and_their_queues_are_documented() -> None:
 SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("search", [SearchResult]),
     ("status", [SystemStatus, JobStatus, DocumentStatus, TaskStatus]),
+    ("documents", [DocumentList]),
+    ("jobs", [JobList]),
     ("delete", [Deleted]),
     ("failures list", [FailureList]),
     ("failures show", [FailureHistory]),
