@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from list_rig import Facts, ListCatalog
 
+import pipeline.catalog
 from pipeline.catalog.database import keyset
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import collections
@@ -265,3 +268,30 @@ def _is_within(at: float, query: dict[str, Any]) -> bool:
     since, before = query["since"], query["before"]
     is_late = since is None or at >= datetime.fromisoformat(since).timestamp()
     return is_late and (before is None or at < datetime.fromisoformat(before).timestamp())
+
+
+def test_a_catalog_of_before_is_filled(filled: Filled) -> None:
+    """What is stored once more for lists is made of the rows of an older catalog, too."""
+    queries = (
+        "SELECT id, size FROM documents",
+        "SELECT * FROM document_tags",
+        "SELECT id, outcome, outcomes FROM jobs",
+    )
+
+    def stored() -> list[list[str]]:
+        with filled.catalog.services.catalog.connect() as connection:
+            return [sorted(map(str, connection.exec_driver_sql(query).fetchall())) for query in queries]
+
+    before = stored()
+    config = Config()
+    config.set_main_option("script_location", f"{next(iter(pipeline.catalog.__path__))}/migrations")
+    with writing(filled.catalog.services.catalog) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "sorted_lists-1")
+        command.upgrade(config, "sorted_lists")
+    assert _without_order(stored()) == _without_order(before)
+
+
+def _without_order(rows: list[list[str]]) -> list[list[list[str]]]:
+    """The rows, with the signs of each in order: in JSON the order of keys says nothing."""
+    return [[sorted(row) for row in table] for table in rows]
