@@ -22,13 +22,16 @@ from pipeline.catalog.work.job_status import job_status
 from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.progress import measure, store
 from pipeline.dead_letters.manager import FailureManager
-from pipeline.document_list import DocumentQuery, check_position, list_documents
 from pipeline.errors import StackUnavailable, UnknownId
+from pipeline.lists.cursors import key_of
+from pipeline.lists.documents import DocumentQuery, list_documents
+from pipeline.lists.jobs import JobQuery, list_jobs
 from pipeline.monitoring.manager import MonitoringManager
 from pipeline.results import (
     Count,
     DocumentList,
     DocumentStatus,
+    JobList,
     JobStatus,
     ProcessStatus,
     SystemStatus,
@@ -105,13 +108,17 @@ class TaskManager(FailureManager, MonitoringManager):
             UnknownId: there is no such job.
             BadRequest: the page's `after` is no id of a document.
         """
-        check_position(page.after)
+        key_of("id", page.after)
         with self._services.catalog.connect() as connection:
             return listing.list_documents(connection, job_id, page)
 
     def list_documents(self, query: DocumentQuery) -> DocumentList:
-        """List documents over all jobs, page by page."""
+        """List documents over all jobs, page by page; see `pipeline.lists.documents`."""
         return list_documents(self._services, query)
+
+    def list_jobs(self, query: JobQuery) -> JobList:
+        """List jobs, page by page; see `pipeline.lists.jobs`."""
+        return list_jobs(self._services, query)
 
     def points(self, status: DocumentStatus) -> int | None:
         """Count the points of a document's version in the store. Returns None when the store cannot be reached."""

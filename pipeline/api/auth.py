@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from typing import Annotated, Any
@@ -12,16 +12,18 @@ import redis
 from anyio import fail_after, to_thread
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from pydantic import BaseModel
 
 from pipeline.api import LOOPBACK
 from pipeline.api.state import ApiState
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
-from pipeline.errors import BadRequest, NoKey, NotAllowed, StackUnavailable, TooMany, WrongMediaType
+from pipeline.errors import BadRequest, Invalid, NoKey, NotAllowed, StackUnavailable, TooMany, WrongMediaType
 from pipeline.names import PREFIX
 
 __all__ = [
@@ -139,6 +141,8 @@ class AuthenticatedRoute(APIRoute):
             (item.call for item in self.dependant.dependencies if isinstance(item.call, _RequiredScope)), None
         )
 
+        known = set(_query_names(self.dependant))
+
         async def handle(request: Request) -> Response:
             if required is not None:
                 bearer = await _bearer(request)
@@ -152,14 +156,39 @@ class AuthenticatedRoute(APIRoute):
                 # Read here, a body keeps the error that it raises; FastAPI would call each a parsing error.
                 _check_media_type(request, await request.body())
             try:
+                _check_parameters(request, known)
                 return await serve(request)
-            except RequestValidationError:
+            except (RequestValidationError, Invalid):
                 # Only an authenticated sender learns what is wrong with a request.
                 if required is not None:
                     await run_in_threadpool(authentication.caller)
                 raise
 
         return handle
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    """Names of the query parameters of a route and of what it depends on; those of a model are its fields."""
+    for inner in dependant.dependencies:
+        yield from _query_names(inner)
+    for parameter in dependant.query_params:
+        kind = parameter.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from kind.model_fields
+        else:
+            yield parameter.alias
+
+
+def _check_parameters(request: Request, known: Collection[str]) -> None:
+    """Refuse query parameters that the address does not have: a filter with a typing error would find everything.
+
+    Raises:
+        Invalid: it names them.
+    """
+    unknown = {f"query.{name}": "There is no such parameter." for name in request.query_params if name not in known}
+    if unknown:
+        hint = f"Parameters are: {', '.join(sorted(known))}." if known else "This address has no parameters."
+        raise Invalid("The address has a parameter that is not known.", hint, unknown)
 
 
 async def _small_body_has_arrived(request: Request) -> bool:

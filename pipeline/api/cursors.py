@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import Query
 
-__all__ = ["Cursor", "pack", "unpack"]
+from pipeline.lists.cursors import LONGEST
+
+__all__ = ["Cursor", "SortedCursor", "pack", "unpack"]
 
 MARK = "1."
 
@@ -19,6 +21,17 @@ Cursor = Annotated[
         examples=["1.5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7"],
     ),
 ]
+
+SortedCursor = Annotated[
+    str | None,
+    Query(
+        max_length=LONGEST,
+        pattern=r"^1\.[0-9A-Za-z.-]+$",
+        description="`next` of the page before, with the same `sort`",
+        examples=["1.size.20480.5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7"],
+    ),
+]
+"""A cursor of a list that has several orders: the value by which it is sorted may be long."""
 
 
 def pack(position: str | None) -> str | None:

@@ -153,7 +153,8 @@ class Form:
             part.draft = self._open_draft()
         elif part.name not in (*FIELDS, *FILE_DETAILS):
             known = ", ".join(("file", *FILE_DETAILS, *FIELDS))
-            raise Invalid("The form has a field that is not known.", f"Fields are: {known}.")
+            wrong = {f"body.{part.name}": "There is no such field."}
+            raise Invalid("The form has a field that is not known.", f"Fields are: {known}.", wrong)
         elif self._part_count > self._max_files * 2 + MAX_FIELDS:
             raise BodyTooLarge("The form has too many fields.")
 

@@ -79,6 +79,9 @@ STATUS: dict[str, int] = {
 }
 """HTTP status of every code; `docs/api.md` has the same table. A code of a file that is not here has the status 422."""
 
+MOST_FIELDS = 20
+"""So many wrong fields of a request are named at most."""
+
 RETRY_AFTER_S = {503: "5", 507: "60"}
 
 FILE_STATUS = 422
@@ -185,7 +188,8 @@ def _request_id(request: Request) -> str | None:
 
 async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KNOWN)  # noqa: S101 - registered for these alone
-    details = describe(error)
+    wrong = getattr(error, "fields", {})
+    details = describe(error, [_field_error(*field) for field in list(wrong.items())[:MOST_FIELDS]])
     return respond(details, _headers(details, getattr(error, "retry_after", None)), _request_id(request))
 
 
@@ -199,17 +203,18 @@ def _headers(details: ProblemDetails, retry_after: float | None = None) -> dict[
 
 
 async def _wrong_fields(request: Request, error: Exception) -> JSONResponse:
-    """Fields that FastAPI found wrong, as one problem that lists up to 20 of them."""
+    """Fields that FastAPI found wrong, as one problem that lists the first of them."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this alone
     wrong = error.errors()
     if any(row["type"] == "json_invalid" for row in wrong):
         return respond(describe(BrokenBody("The body is no JSON.")), None, _request_id(request))
-    fields = [
-        FieldError(field=printable(".".join(map(str, row["loc"])))[:200], message=printable(row["msg"])[:500])
-        for row in wrong[:20]
-    ]
+    fields = [_field_error(".".join(map(str, row["loc"])), row["msg"]) for row in wrong[:MOST_FIELDS]]
     summary = "; ".join(f"{row.field}: {row.message}" for row in fields[:3])
     return respond(describe(Invalid(f"{summary}."), fields), None, _request_id(request))
+
+
+def _field_error(field: str, message: str) -> FieldError:
+    return FieldError(field=printable(field)[:200], message=printable(message)[:500])
 
 
 async def _framework(request: Request, error: Exception) -> JSONResponse:

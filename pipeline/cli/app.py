@@ -17,6 +17,7 @@ from pipeline.cli.doctor import doctor
 from pipeline.cli.documents import documents
 from pipeline.cli.failures import failures_app
 from pipeline.cli.ingest import ingest
+from pipeline.cli.jobs import jobs
 from pipeline.cli.keys import keys_app
 from pipeline.cli.notify import notify_app
 from pipeline.cli.options import DataDir, Version
@@ -68,6 +69,7 @@ for function in (
     queues,
     workers,
     documents,
+    jobs,
     cancel,
     delete,
     verify,

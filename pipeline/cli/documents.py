@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.connect import manager_of
+from pipeline.cli.list_options import Before, Code, Cursor, OfCollection, Since, Source, full_page
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, plain, print_json, print_table, quantity, reread_command
 
@@ -20,9 +21,7 @@ __all__ = ["documents"]
 
 def documents(
     context: typer.Context,
-    collection: Annotated[
-        str | None, typer.Option("--collection", "-c", help="Only of this collection.", show_default=False)
-    ] = None,
+    collection: OfCollection = None,
     state: Annotated[
         str | None, typer.Option("--state", help="Only in this state, e.g. completed or failed.", show_default=False)
     ] = None,
@@ -32,23 +31,29 @@ def documents(
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Only those of which a part could not be read.")
     ] = False,
-    source: Annotated[
-        str | None, typer.Option("--source", help="Only sources of this name or like this glob.", show_default=False)
-    ] = None,
+    source: Source = None,
+    code: Code = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.", show_default=False)] = None,
+    since: Since = None,
+    before: Before = None,
+    sort: Annotated[
+        str, typer.Option("--sort", help="`id`, `source`, `time`, `size` or `state`; `-size`: the largest first.")
+    ] = "id",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Documents at most.")] = 100,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """List documents, page by page."""
-    from pipeline.document_list import DocumentQuery
+    from pipeline.lists.documents import DocumentQuery
+    from pipeline.results import DocumentList
 
     settings = settings_of(context, data_dir, server)
-    query = DocumentQuery(collection, state, outdated, incomplete, source, cursor, limit)
-    listed = manager_of(settings).list_documents(query)
+    conditions = (collection, state, outdated, incomplete, source)
+    query = DocumentQuery(*conditions, cursor, limit, code, tag, since, before, sort)
+    rows, following = full_page(manager_of(settings).list_documents, query, lambda page: page.documents)
+    listed = DocumentList(documents=rows, next=following)
     if json:
         print_json(listed.model_dump())
     else:
@@ -65,7 +70,8 @@ def _print(listed: DocumentList) -> None:
     for document in listed.documents:
         marks = ", ".join(name for name in ("outdated", "incomplete") if getattr(document, name))
         gone = "; its file is gone" if document.has_original is False else ""
-        facts = (document.id, document.state, f"{marks}{gone}", document.collection, plain(document.source))
+        state = f"{document.state} ({document.code})" if document.code else document.state
+        facts = (document.id, state, f"{marks}{gone}", document.collection, plain(document.source))
         table.add_row(*map(Text, facts))
     print_table(table)
     _print_next_steps(listed.documents)

@@ -12,6 +12,7 @@ from pipeline.cli.confirmation import confirm
 from pipeline.cli.connect import connected_services, manager_of
 from pipeline.cli.failure_messages import messages_app
 from pipeline.cli.failures_output import print_archived, print_dry_run, print_history, print_list, print_quarantined
+from pipeline.cli.list_options import Before, Code, Cursor, OfCollection, Since, Source
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, print_json, quantity
 from pipeline.cli.usage import Commands
@@ -26,21 +27,8 @@ __all__ = ["failures_app"]
 failures_app = Commands(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
 failures_app.add_typer(messages_app, name="messages")
 
-Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
 Stage = Annotated[str | None, typer.Option("--stage", help="Only of this stage.", show_default=False)]
 Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)]
-OfCollection = Annotated[
-    str | None, typer.Option("--collection", "-c", help="Only of this collection.", show_default=False)
-]
-Source = Annotated[
-    str | None, typer.Option("--source", help="Only sources of this name or like this glob.", show_default=False)
-]
-Since = Annotated[
-    str | None, typer.Option("--since", help="Only since then: a time (ISO 8601), or 2h, 3d ago.", show_default=False)
-]
-Before = Annotated[
-    str | None, typer.Option("--before", help="Only before then: a time (ISO 8601), or 2h, 3d ago.", show_default=False)
-]
 Quarantined = Annotated[bool, typer.Option("--quarantined", help="Only documents in quarantine.")]
 
 
@@ -75,9 +63,7 @@ def failures_list(
     before: Before = None,
     quarantined: Quarantined = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Failures at most.")] = 100,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,

@@ -6,12 +6,11 @@ import os
 import socket
 from typing import Any
 
-from pipeline.client import Client, endpoints
-from pipeline.document_list import DocumentQuery
+from pipeline.client import Client
 from pipeline.ingest.walk import absolute, source_of
 from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
-from pipeline.results import Deleted, DocumentList, ReindexPlan, ReindexStatus, TaskDetail
+from pipeline.results import Deleted, ReindexPlan, ReindexStatus, TaskDetail
 from pipeline.settings import Settings
 
 __all__ = [
@@ -48,10 +47,8 @@ class RemoteManager:
         self.list_queues = client.list_queues
         self.list_workers = client.list_workers
         self.summary = client.summary
-
-    def list_documents(self, query: DocumentQuery) -> DocumentList:
-        """List documents over all jobs, page by page."""
-        return self.client.send(endpoints.list_documents(query))
+        self.list_documents = client.list_documents
+        self.list_jobs = client.list_jobs
 
     def task_detail(self, id_or_prefix: str) -> TaskDetail:
         """A task with its documents, its result and its tries."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -13,15 +13,18 @@ from pydantic import BaseModel
 
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client.request import File, Options, Page, Request, job_fields, model_reader
-from pipeline.document_list import DocumentQuery
 from pipeline.errors import BadRequest
+from pipeline.lists.documents import DocumentQuery
+from pipeline.lists.jobs import JobQuery
 from pipeline.results import (
     Deleted,
     DocumentList,
     DocumentStatus,
     DocumentSummary,
     HealthReport,
+    JobList,
     JobStatus,
+    JobSummary,
     ReindexPlan,
     ReindexStatus,
     SearchResult,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_documents",
+    "all_jobs",
     "cancel",
     "chunks",
     "collections",
@@ -44,6 +48,7 @@ __all__ = [
     "health",
     "job",
     "list_documents",
+    "list_jobs",
     "plan_reindex",
     "reindex",
     "reindex_status",
@@ -57,6 +62,29 @@ __all__ = [
 
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
+
+
+class DocumentConditions(TypedDict, total=False):
+    """Further conditions on documents, and their order, as `DocumentQuery` has them."""
+
+    code: str | None
+    tag: str | None
+    since: str | None
+    before: str | None
+    sort: str
+
+
+class JobConditions(TypedDict, total=False):
+    """Conditions on jobs, and their order, as `JobQuery` has them."""
+
+    state: str | None
+    collection: str | None
+    workflow: str | None
+    code: str | None
+    since: str | None
+    before: str | None
+    sort: str
+
 
 AnyStatus = JobStatus | DocumentStatus | TaskStatus
 
@@ -104,20 +132,35 @@ def all_documents(
     outdated: bool = False,
     incomplete: bool = False,
     source: str | None = None,
+    **more: Unpack[DocumentConditions],
 ) -> Request[Page[DocumentSummary]]:
-    """The documents of all jobs that meet all conditions; `source` is a name or a glob."""
-    params = {"collection": collection, "state": state, "source": source}
+    """The documents of all jobs that meet all conditions; `source` is a name or a glob.
+
+    `more` are code, tag, since, before and sort, as `DocumentQuery` has them.
+    """
+    params = {"collection": collection, "state": state, "source": source, **more}
     flags = {"outdated": outdated or None, "incomplete": incomplete or None}
     return _page("/v1/documents", params | flags, "documents", DocumentSummary)
 
 
 def list_documents(query: DocumentQuery) -> Request[DocumentList]:
     """One page of the documents of all jobs."""
-    fields = asdict(query)
-    flags = {name: fields.pop(name) or None for name in ("outdated", "incomplete")}
-    cursor = fields.pop("after")
-    params = {**fields, **flags, "cursor": cursor}
-    return Request("GET", "/v1/documents", model_reader(DocumentList), params)
+    params = _asked(query)
+    flags = {name: params.pop(name) or None for name in ("outdated", "incomplete")}
+    return Request("GET", "/v1/documents", model_reader(DocumentList), params | flags)
+
+
+def all_jobs(**conditions: Unpack[JobConditions]) -> Request[Page[JobSummary]]:
+    """The jobs that meet all conditions, the newest first, however many.
+
+    `conditions` are state, collection, workflow, code, since, before and sort, as `JobQuery` has them.
+    """
+    return _page("/v1/jobs", dict(conditions), "jobs", JobSummary)
+
+
+def list_jobs(query: JobQuery) -> Request[JobList]:
+    """One page of the jobs."""
+    return Request("GET", "/v1/jobs", model_reader(JobList), _asked(query))
 
 
 def document(document_id: str) -> Request[DocumentDetail]:
@@ -211,6 +254,12 @@ def steer_reindex(action: str, collection: str, **options: Any) -> Request[Reind
     body = options if action in ("resume", "rollback") else None
     path = f"/v1/reindex/{quote(collection, safe='')}/{action}"
     return Request("POST", path, model_reader(ReindexStatus), json=body, repeatable=False)
+
+
+def _asked(query: DocumentQuery | JobQuery) -> dict[str, Any]:
+    """The parameters that ask for a page of a list."""
+    params = asdict(query)
+    return {**params, "cursor": params.pop("after")}
 
 
 def _page(

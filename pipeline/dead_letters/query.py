@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from pipeline.catalog import Connection
 from pipeline.catalog.work import failure_list, jobs
 from pipeline.catalog.work.failure_list import FailureFilter
-from pipeline.errors import BadRequest, UnknownId
+from pipeline.errors import UnknownId
+from pipeline.moments import moment_of
 from pipeline.source_names import literals, marks, matcher
 
-__all__ = ["FailureQuery", "filter_of", "moment_of"]
-
-DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+__all__ = ["FailureQuery", "filter_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +65,3 @@ def filter_of(connection: Connection, query: FailureQuery, quarantine_after: int
         for source in failure_list.list_sources(connection, replace(where, literals=(*where.literals, mark)))
     )
     return replace(where, has_source=matcher(named, query.source))
-
-
-def moment_of(text: str | None, now: float) -> float | None:
-    """Seconds since 1970 of a time in ISO 8601, local if it names no zone, or of a duration before `now`.
-
-    Raises:
-        BadRequest: it is neither.
-    """
-    if text is None:
-        return None
-    duration = DURATION.fullmatch(text.strip())
-    if duration is not None:
-        return now - int(duration[1]) * SECONDS[duration[2]]
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
-        hint = "Write it as 2026-11-20, 2026-11-20T13:00:00+01:00, or as an age: 90s, 30m, 2h, 3d or 1w."
-        raise BadRequest(f"{text!r} is neither a time nor a duration.", hint) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.errors.base import PipelineError
 
 __all__ = [
@@ -109,6 +111,11 @@ class Invalid(Refused):
 
     code = "invalid_request"
     hint = "The list `errors` names them."
+
+    def __init__(self, message: str = "", hint: str = "", fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, hint)
+        self.fields = dict(fields or {})
+        """What is wrong with each of them, by where it stands: `body.colour`."""
 
 
 class NoSuchRoute(Refused):

@@ -19,7 +19,7 @@ from pipeline.results.failures import (
     RetryReport,
 )
 from pipeline.results.health import HealthReport, HealthState, PartHealth
-from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
+from pipeline.results.jobs import IngestReport, JobList, JobState, JobStatus, JobSummary, Stages
 from pipeline.results.monitoring import (
     PeriodCounts,
     QueueList,
@@ -87,8 +87,10 @@ __all__ = [
     "HealthState",
     "Hit",
     "IngestReport",
+    "JobList",
     "JobState",
     "JobStatus",
+    "JobSummary",
     "LastRun",
     "MessageList",
     "MessageRecord",

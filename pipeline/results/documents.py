@@ -64,7 +64,8 @@ class DocumentStatus(Result):
 class DocumentSummary(Result):
     """A document in a list. `media_type`, `title`, `size` and `chunks` are those of its searchable version, if any.
 
-    `has_original`: of an outdated document, whether its file is there to be read again; None of others.
+    `has_original`: of an outdated document, whether its file is there to be read again; None of others. `created_at`:
+    when it came in for the first time. `code` is that of its open failure, if it has one.
     """
 
     id: str
@@ -79,6 +80,8 @@ class DocumentSummary(Result):
     outdated: bool
     incomplete: bool
     has_original: bool | None
+    created_at: str | None = None
+    code: str | None = None
 
 
 class DocumentList(Result):

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pipeline.results.base import Count, Result
 
-__all__ = ["IngestReport", "JobState", "JobStatus", "Stages"]
+__all__ = ["IngestReport", "JobList", "JobState", "JobStatus", "JobSummary", "Stages"]
 
-JobState = Literal["taking_in", "running", "completed", "failed", "cancelled"]
+JobState = Literal["taking_in", "running", "completed", "partial", "failed", "cancelled"]
 
 
 class Stages(Result):
@@ -22,7 +22,7 @@ class Stages(Result):
 
 
 class JobStatus(Result):
-    """A job. `failed` means that it ended with at least one failed document; the others are completed.
+    """A job. `failed` means that it ended and all of its documents failed, `partial` that some of them did.
 
     `incomplete` counts those of its completed documents of which a part could not be read, `pages_failed` the pages of
     its completed documents that could not be read. `outdated` counts unchanged documents that an earlier version of
@@ -58,6 +58,31 @@ class JobStatus(Result):
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.finished_at is not None
+
+
+class JobSummary(Result):
+    """A job in a list, with its documents by outcome; those that are not counted there are under way."""
+
+    id: str
+    state: JobState
+    collection: str
+    workflow: str
+    priority: int
+    created_at: str | None
+    finished_at: str | None
+    documents: int
+    completed: int
+    unchanged: int
+    failed: int
+    cancelled: int
+    deleted: int
+
+
+class JobList(Result):
+    """One page of a list of jobs; `next` is where the following page begins, None at the end."""
+
+    jobs: list[JobSummary]
+    next: str | None
 
 
 class IngestReport(Result):

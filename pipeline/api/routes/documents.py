@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
-from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.cursors import Cursor, SortedCursor, pack, unpack
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
 from pipeline.api.problems import responses
-from pipeline.api.routes.jobs import ID, State
+from pipeline.api.routes.jobs import AGE, ID, Code, State
 from pipeline.api.state import Api
-from pipeline.document_list import DocumentQuery, list_documents
 from pipeline.errors import BadRequest
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
 from pipeline.ingest.request import Line
+from pipeline.lists.documents import DocumentQuery
 from pipeline.names import COLLECTION
 from pipeline.results import Deleted, DocumentList, DocumentStatus
 
@@ -33,6 +33,9 @@ UNKNOWN = responses(404)
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
+DocumentOrder = Literal["id", "source", "time", "size", "state", "-id", "-source", "-time", "-size", "-state"]
+
+
 class ListQuery(BaseModel):
     """Conditions of a list, which all hold together, and the page."""
 
@@ -41,15 +44,20 @@ class ListQuery(BaseModel):
     outdated: bool = Field(False, description="only those that an earlier version of Docrelay read")
     incomplete: bool = Field(False, description="only those of which a part could not be read")
     source: Line | None = Field(None, min_length=1, max_length=4096, description="a name or a glob", examples=["*.pdf"])
+    code: Code = Field(None, description="the code of its open failure")
+    tag: Line | None = Field(None, min_length=1, max_length=64, examples=["invoice"])
+    since: Line | None = Field(None, max_length=40, description=f"came in since then: {AGE}", examples=["2h"])
+    before: Line | None = Field(None, max_length=40, description=f"came in before then: {AGE}", examples=["30d"])
+    sort: DocumentOrder = Field("id", description="with a minus from the last to the first; `time`: when it came in")
     limit: int = Field(100, ge=1, le=1000)
-    cursor: Cursor = None
+    cursor: SortedCursor = None
 
 
 @router.get("/v1/documents", responses=UNKNOWN, summary="Documents")
 def documents(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> DocumentList:
     """The documents of all jobs, page by page; deleted ones are listed only if the state asks for them."""
     conditions = query.model_dump(exclude={"cursor"})
-    listed = list_documents(api.services, DocumentQuery(**conditions, after=unpack(query.cursor)))
+    listed = api.manager.list_documents(DocumentQuery(**conditions, after=unpack(query.cursor)))
     return listed.model_copy(update={"next": pack(listed.next)})
 
 

@@ -11,7 +11,7 @@ from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.models import EXAMPLE_DOCUMENT, RequestBody
 from pipeline.api.problems import responses
-from pipeline.api.routes.jobs import ID
+from pipeline.api.routes.jobs import AGE, ID
 from pipeline.api.state import Api
 from pipeline.dead_letters.query import FailureQuery
 from pipeline.ingest.request import Line
@@ -25,7 +25,6 @@ router = APIRouter(route_class=AuthenticatedRoute, tags=["failures"], responses=
 DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
 MessageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 OfQueue = Annotated[Line | None, Query(max_length=128, description="the queue where it was", examples=["embed"])]
-AGE = "a time in ISO 8601, or a duration before now: 90s, 30m, 2h, 3d, 1w"
 
 
 class Conditions(BaseModel):

@@ -1,10 +1,11 @@
-"""Routes about jobs: how far they are, their documents, cancelling, trying again."""
+"""Routes about jobs: which there are, how far they are, their documents, cancelling, trying again."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
 
 from pipeline.api.auth import AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
@@ -12,9 +13,12 @@ from pipeline.api.models import EXAMPLE_JOB, Cancelled, Documents, DocumentState
 from pipeline.api.problems import responses
 from pipeline.api.state import Api
 from pipeline.catalog.api.listing import Page
-from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
+from pipeline.ingest.request import Line
+from pipeline.lists.jobs import JobQuery
+from pipeline.names import COLLECTION
+from pipeline.results import DocumentStatus, JobList, JobState, JobStatus, SystemStatus, TaskStatus
 
-__all__ = ["ID", "JobId", "State", "router"]
+__all__ = ["AGE", "ID", "Code", "JobId", "State", "router"]
 
 ID = r"^[!-~]{1,64}$"
 """Any printable id is looked up; characters that a database refuses are refused here."""
@@ -24,6 +28,7 @@ router = APIRouter(route_class=AuthenticatedRoute, tags=["jobs"], responses=resp
 JobId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_JOB])]
 AnyId = Annotated[str, Path(pattern=ID, description="a job, document or task, or how it begins")]
 Code = Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$", examples=["encrypted"])]
+AGE = "a time in ISO 8601, or a duration before now: 90s, 30m, 2h, 3d, 1w"
 State = Literal[
     "queued",
     "extracting",
@@ -37,6 +42,27 @@ State = Literal[
     "deleted",
 ]
 UNKNOWN = responses(404)
+
+
+class ListQuery(BaseModel):
+    """Conditions of a list of jobs, which all hold together, and the page."""
+
+    state: JobState | None = None
+    collection: str | None = Field(None, pattern=COLLECTION)
+    workflow: Line | None = Field(None, min_length=1, max_length=64, examples=["ingest"])
+    code: Code = Field(None, description="a document failed with it in the job")
+    since: Line | None = Field(None, max_length=40, description=f"submitted since then: {AGE}", examples=["2h"])
+    before: Line | None = Field(None, max_length=40, description=f"submitted before then: {AGE}", examples=["30d"])
+    sort: Literal["time", "-time"] = Field("-time", description="when they were submitted; `-time`: the newest first")
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+@router.get("/v1/jobs", summary="Jobs")
+def list_jobs(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> JobList:
+    """The jobs, page by page, each with its documents by outcome."""
+    listed = api.manager.list_jobs(JobQuery(**query.model_dump(exclude={"cursor"}), after=unpack(query.cursor)))
+    return listed.model_copy(update={"next": pack(listed.next)})
 
 
 @router.get("/v1/jobs/{job_id}", responses=UNKNOWN, summary="A job's state and progress")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,7 +15,8 @@ from pipeline.catalog.database.schema import (
     indexes,
     versions,
 )
-from pipeline.catalog.documents.live_versions import count_switch
+from pipeline.catalog.documents import tagging
+from pipeline.catalog.documents.live_versions import count_switch, sizes_of
 from pipeline.catalog.documents.moves import retitle
 from pipeline.catalog.index import second_index
 from pipeline.catalog.work.attempts import cancel
@@ -37,11 +39,11 @@ def tombstone(connection: Connection, document_ids: Sequence[str], undo_until: f
     connection.execute(
         documents.update()
         .where(documents.c.id.in_(document_ids))
-        .values(live_version_id=None, attempt_id=None, deleted_at=now, undo_until=undo_until, updated_at=now)
+        .values(live_version_id=None, size=0, attempt_id=None, deleted_at=now, undo_until=undo_until, updated_at=now)
     )
     if undo_until is None:
         # What comes again under this source is another document, though it may get the same id.
-        connection.execute(documents.update().where(documents.c.id.in_(document_ids)).values(tags=[]))
+        tagging.remove(connection, document_ids)
     second_index.delete_of_documents(connection, document_ids)
     count_switch(connection)
 
@@ -63,7 +65,13 @@ def revive(connection: Connection, targets: Mapping[str, tuple[str, str]]) -> se
         completed = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
         attempt_id = connection.scalar(completed.order_by(attempts.c.number.desc()).limit(1))
         connection.execute(versions.update().where(versions.c.id == version_id).values(retired_at=None))
-        values = {"live_version_id": version_id, "attempt_id": attempt_id, "deleted_at": None, "undo_until": None}
+        values: dict[str, Any] = {
+            "live_version_id": version_id,
+            "attempt_id": attempt_id,
+            "deleted_at": None,
+            "undo_until": None,
+        }
+        values["size"] = sizes_of(connection, [version_id])[version_id]
         if source != before.source:
             values |= {"source": source, "moved_at": now}
             retitle(connection, document_id, before.source, source)
@@ -87,7 +95,9 @@ def list_expired(connection: Connection, limit: int) -> list[str]:
 def end_undo(connection: Connection, document_ids: Sequence[str]) -> None:
     """Record that the points of these deleted documents are removed, so that they cannot be revived."""
     over = sa.and_(documents.c.id.in_(document_ids), documents.c.deleted_at.is_not(None))
-    connection.execute(documents.update().where(over).values(undo_until=None, tags=[]))
+    gone = connection.scalars(sa.select(documents.c.id).where(over)).all()
+    connection.execute(documents.update().where(documents.c.id.in_(gone)).values(undo_until=None))
+    tagging.remove(connection, gone)
 
 
 def _is_taken(connection: Connection, collection: str, source: str) -> bool:

@@ -1,4 +1,4 @@
-"""Lists of documents over all jobs: by collection, state, and what is the matter with their live version.
+"""Lists of documents over all jobs: by what they are, where they came from, and what is the matter with them.
 
 A page is found first, by the tables of which few columns are read, and then its rows are read.
 """
@@ -6,159 +6,208 @@ A page is found first, by the tables of which few columns are read, and then its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database import keyset
 from pipeline.catalog.database.id_lists import split_list
+from pipeline.catalog.database.keyset import Key, Listing, Order
 from pipeline.catalog.database.schema import attempts, documents, failures, is_incomplete, is_outdated, versions
-from pipeline.names import ACTIVE
+from pipeline.catalog.documents.list_conditions import (
+    STATE,
+    Conditions,
+    DocumentFilter,
+    choices,
+    conditions,
+    has_literals,
+    may_be,
+)
+from pipeline.names import ACTIVE, STATES
 
-__all__ = ["DocumentFilter", "count_outdated", "list_documents", "list_sources"]
+__all__ = ["SORTS", "Sort", "count_outdated", "few_sources", "list_documents", "list_sources"]
 
 ROWS_AT_ONCE = 1000
 """Rows that are read at once while sources are compared with a pattern."""
 
-STATE = sa.case(
-    (documents.c.deleted_at.is_not(None), "deleted"),
-    (attempts.c.state.in_(ACTIVE), attempts.c.state),
-    (sa.exists().where(failures.c.document_id == documents.c.id), "failed"),
-    (attempts.c.state.is_(None), "failed"),
-    else_=attempts.c.state,
-)
-"""The state of a document, as its status has it."""
+SORTS = {
+    "id": documents.c.id,
+    "source": documents.c.source,
+    "time": documents.c.created_at,
+    "size": documents.c.size,
+}
+"""Orders that an index has; by state the lists of the states follow each other."""
 
-FEW = 2000
-"""If no more documents may have a name, they are all read at once; of more, a page is soon full."""
+BEFORE_ALL = {False: str(UUID(int=0)), True: str(UUID(int=2**128 - 1))}
+"""An id before all others of a list, by whether it is descending."""
+
+RANK = sa.case({state: rank for rank, state in enumerate(STATES)}, value=STATE)
+"""The place of a document's state among all states."""
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentFilter:
-    """Conditions that all hold together; None and False select any.
+class Sort:
+    """The order of a list: `id`, `source`, `time`, `size` or `state`."""
 
-    Without `state`, deleted documents are left out. `has_source` decides about the source of a document; sources
-    without one of the texts in `literals` need not be asked, unless they have percent signs.
-    """
-
-    collection: str | None = None
-    state: str | None = None
-    outdated: bool = False
-    incomplete: bool = False
-    has_source: Callable[[str], bool] | None = None
-    literals: tuple[str, ...] = ()
+    by: str = "id"
+    descending: bool = False
 
 
 def list_documents(
-    connection: Connection, where: DocumentFilter, after: str | None, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    """List documents in the order of their ids, with facts of their live version, None where there is none.
+    connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
+) -> tuple[list[dict[str, Any]], Key | None]:
+    """List documents with facts of their live version, None where there is none.
 
     Returns:
-        The rows, and the id after which the next page begins; None when this is the last page.
+        At most `limit` rows, and the key after which the next page begins; None when this is the last page. A page
+        that is not the last one may have fewer rows: see `keyset`.
     """
-    page = _page(connection, where, after, limit + 1)
-    found = [dict(row) for ids in split_list(page[:limit]) for row in connection.execute(_facts(ids)).mappings()]
-    return sorted(found, key=lambda row: str(row["id"])), page[limit - 1] if len(page) > limit else None
+    page, following = _page(connection, where, sort, after, limit)
+    ids = [key.id for key in page]
+    rows = (row for group in split_list(ids) for row in connection.execute(_facts(group)).mappings())
+    facts = {row["id"]: dict(row) for row in rows}
+    return [facts[document_id] for document_id in ids], following
 
 
-def _page(connection: Connection, where: DocumentFilter, after: str | None, limit: int) -> list[str]:
-    """The ids of the first documents after an id."""
-    query = _ids(where)
-    if where.literals and where.has_source is not None:
-        # Without an order, an index with the sources is read; in the order of the ids, row by row of the table.
-        few = connection.execute(query.limit(FEW + 1)).all()
-        if len(few) <= FEW:
-            ids = sorted(row.id for row in few if where.has_source(row.source))
-            return [found for found in ids if after is None or found > after][:limit]
-    key = documents.c.id if where.state in (None, "deleted", "failed") else attempts.c.document_id
-    query = query.order_by(key)
-    if after is not None:
-        query = query.where(key > after)
-    if where.has_source is None:
-        query = query.limit(limit)
-    rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
-    page = list(islice((row.id for row in rows if where.has_source is None or where.has_source(row.source)), limit))
-    rows.close()
-    return page
+def few_sources(connection: Connection, where: DocumentFilter) -> dict[str, str] | None:
+    """The documents of the collection whose sources have all `literals` or percent signs: {document id: source}.
+
+    Those that are deleted are among them if these are listed. None: they are more than a page may look at.
+    """
+    ids = connection.scalars(_with_literals(where).limit(keyset.FEW + 1)).all()
+    if len(ids) > keyset.FEW:
+        return None
+    query = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(ids), *_there(where))
+    return {row.id: row.source for row in connection.execute(query)}
 
 
 def list_sources(connection: Connection, where: DocumentFilter) -> Iterator[str]:
-    """The sources of the documents of the collection, in no order; those of deleted ones if these are listed.
-
-    Only sources with all `literals` are listed, and those with percent signs.
-    """
-    query = sa.select(documents.c.source).where(*_has_literals(where.literals))
-    if where.state != "deleted":
-        query = query.where(documents.c.deleted_at.is_(None))
-    if where.collection is not None:
-        query = query.where(documents.c.collection == where.collection)
+    """The same sources, however many; in no order."""
+    ids = _with_literals(where)
+    query = sa.select(documents.c.source).where(documents.c.id.in_(ids), *_there(where))
     return iter(connection.execution_options(yield_per=ROWS_AT_ONCE).scalars(query))
+
+
+def _with_literals(where: DocumentFilter) -> sa.Select[Any]:
+    """Ids of the documents with the literals. Only an index is read for it, and no row."""
+    return sa.select(documents.c.id).where(*has_literals(where.literals))
+
+
+def _there(where: DocumentFilter) -> Conditions:
+    return conditions(DocumentFilter(where.collection, "deleted" if where.state == "deleted" else None))
 
 
 def count_outdated(connection: Connection) -> dict[str, int]:
     """Count the outdated documents of each collection that has any: {collection: number}."""
     rows = connection.execute(
         sa.select(documents.c.collection, sa.func.count())
-        .where(documents.c.live_version_id.in_(_versions(is_outdated())), documents.c.deleted_at.is_(None))
+        .where(documents.c.live_version_id.in_(sa.select(versions.c.id).where(is_outdated())))
+        .where(documents.c.deleted_at.is_(None))
         .group_by(documents.c.collection)
         .order_by(documents.c.collection)
     )
     return {row[0]: row[1] for row in rows}
 
 
-def _ids(where: DocumentFilter) -> sa.Select[Any]:
-    """Ids and sources of the documents that meet the conditions."""
-    query: sa.Select[Any] = sa.select(documents.c.id, documents.c.source).where(*_has_literals(where.literals))
-    query = query.where(documents.c.deleted_at.is_(None)) if where.state is None else _in_state(query, where.state)
-    if where.collection is not None:
-        query = query.where(documents.c.collection == where.collection)
-    if where.outdated:
-        query = query.where(documents.c.live_version_id.in_(_versions(is_outdated())))
-    return query.where(documents.c.live_version_id.in_(_versions(is_incomplete()))) if where.incomplete else query
+def _page(
+    connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
+) -> tuple[list[Key], Key | None]:
+    """Keys of the first documents after a key."""
+    few = list(where.ids) if where.ids is not None else keyset.few_ids(connection, choices(where))
+    if few is None:
+        return (_by_state if sort.by == "state" else _by_index)(connection, where, sort, after, limit)
+    if not few:
+        return [], None
+    order = Order(SORTS.get(sort.by, RANK), documents.c.id, sort.descending)
+    listing = Listing(_rows(where, order, sort).where(documents.c.id.in_(few)), order, accepts=_accepts(where))
+    begin = Key(STATES.index(after.value), after.id) if after is not None and sort.by == "state" else after
+    page, following = keyset.read_page(connection, listing, begin, limit)
+    if following is not None and sort.by == "state":
+        following = Key(STATES[following.value], following.id)
+    return page, following
 
 
-def _in_state(query: sa.Select[Any], state: str) -> sa.Select[Any]:
-    if state == "deleted":
-        return query.where(documents.c.deleted_at.is_not(None))
-    if state == "failed":
-        query = query.outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
-        return query.where(STATE.in_([state]), documents.c.id.in_(_may_have_failed()))
-    # An index has the documents of a state in the order of their ids: a page needs no other document, however many
-    # there are.
+def _by_state(
+    connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
+) -> tuple[list[Key], Key | None]:
+    """The list of each state by ids, one after the other; the value of a key is the state."""
+    states = [where.state] if where.state else [state for state in STATES if state != "deleted"]
+    states = states[::-1] if sort.descending else states
+    page: list[Key] = []
+    looked_at = 0
+    for state in states[states.index(after.value) if after is not None and after.value in states else 0 :]:
+        looked_at += keyset.count_ids(connection, may_be(state))
+        if looked_at > keyset.EXAMINED and state != (after.value if after is not None else states[0]):
+            return page, Key(state, BEFORE_ALL[sort.descending])
+        begin = Key(after.id, after.id) if after is not None and state == after.value else None
+        of_state, by_id = replace(where, state=state), Sort("id", sort.descending)
+        found, following = _page(connection, of_state, by_id, begin, limit - len(page))
+        page += found
+        last = following or (found[-1] if len(page) == limit and state != states[-1] else None)
+        if last is not None:
+            return page, Key(state, last.id)
+    return page, None
+
+
+def _by_index(
+    connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int
+) -> tuple[list[Key], Key | None]:
+    """The list in an order that an index has."""
+    if sort.by == "id" and where.state in (*ACTIVE, "completed", "cancelled"):
+        return keyset.read_page(connection, _of_state(where, sort), after, limit)
+    order, looked_up = Order(SORTS[sort.by], documents.c.id, sort.descending), _looked_up(where, sort)
+    index = sa.select(order.value.label("value"), order.id.label("id")).where(*looked_up)
+    if sort.by == "time":
+        index = index.where(*order.during(where.since, where.before, after))
+    rows = _rows(where, order, sort).where(*looked_up)
+    return keyset.read_page(connection, Listing(rows, order, index, _accepts(where)), after, limit)
+
+
+def _of_state(where: DocumentFilter, sort: Sort) -> Listing:
+    """The list of a state that attempts have: an index has its documents in the order of their ids."""
+    order = Order(attempts.c.document_id, attempts.c.document_id, sort.descending)
+    key = (order.value.label("value"), order.id.label("id"))
     is_current = (attempts.c.document_id == documents.c.id) & (attempts.c.id == documents.c.attempt_id)
-    return query.join(attempts, is_current).where(attempts.c.state == state, STATE.in_([state]))
+    index = sa.select(*key).where(attempts.c.state == where.state)
+    rows = index.add_columns(documents.c.source).join(documents, is_current).where(*conditions(where))
+    return Listing(rows, order, index, _accepts(where))
 
 
-def _may_have_failed() -> sa.CompoundSelect[Any]:
-    """Ids of all documents that may have failed, which not all of them have."""
-    by_attempt: sa.Select[Any] = sa.select(attempts.c.document_id).where(attempts.c.state == "failed")
-    refused = sa.select(documents.c.id).where(documents.c.attempt_id.is_(None), documents.c.deleted_at.is_(None))
-    return by_attempt.union(sa.select(failures.c.document_id), refused)
+def _rows(where: DocumentFilter, order: Order, sort: Sort) -> sa.Select[Any]:
+    """The documents that meet the conditions."""
+    query = sa.select(order.value.label("value"), documents.c.id, documents.c.source).where(*conditions(where))
+    if where.state in (None, "deleted") and sort.by != "state":
+        return query
+    return query.outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
 
 
-def _versions(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(versions.c.id).where(condition)
+def _accepts(where: DocumentFilter) -> Callable[[Any], bool] | None:
+    is_meant = where.has_source
+    return None if is_meant is None else lambda row: is_meant(row.source)
 
 
-def _has_literals(literals: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Conditions that a source has all these texts, in capital or small letters, or a percent sign."""
-    for literal in literals:
-        has_it = documents.c.source.contains(literal, autoescape=True)
-        yield sa.or_(has_it, documents.c.source.contains("%", autoescape=True))
+def _looked_up(where: DocumentFilter, sort: Sort) -> Conditions:
+    """The conditions by which the index of an order begins."""
+    if where.collection is None or (sort.by == "source" and where.state == "deleted"):
+        return []
+    in_collection = documents.c.collection == where.collection
+    return [in_collection, documents.c.deleted_at.is_(None)] if sort.by == "source" else [in_collection]
 
 
 def _facts(ids: Sequence[str]) -> sa.Select[Any]:
-    of_document = ("id", "collection", "source", "tags")
+    of_document = ("id", "collection", "source", "tags", "created_at")
     of_version = ("media_type", "title", "size", "chunks", "content_sha256")
     no = sa.literal(False)
+    code = sa.select(failures.c.code).where(failures.c.document_id == documents.c.id).limit(1).scalar_subquery()
     return (
         sa.select(
             *(documents.c[name] for name in of_document),
             *(versions.c[name] for name in of_version),
             STATE.label("state"),
+            code.label("code"),
             sa.case((versions.c.id.is_not(None), is_outdated()), else_=no).label("outdated"),
             sa.case((versions.c.id.is_not(None), is_incomplete()), else_=no).label("incomplete"),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ __all__ = [
     "live_version_ids",
     "metadata_of",
     "size_of",
+    "sizes_of",
     "switch",
     "switch_count",
 ]
@@ -34,12 +35,12 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
         _retire_replaced(connection, version_ids, now)
         values = {"live_at": now, "retired_at": None, "removed_at": None}
         connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(values))
-    main_rows = {}
+    main_rows, sizes = {}, sizes_of(connection, documents_versions.values())
     for document_id, version_id in documents_versions.items():
         if version_id in index_of:
             second_index.set_live_version(connection, document_id, index_of[version_id], version_id)
         else:
-            main_rows[document_id] = {"live_version_id": version_id, "updated_at": now}
+            main_rows[document_id] = {"live_version_id": version_id, "size": sizes[version_id], "updated_at": now}
     update_each(connection, documents, main_rows)
     count_switch(connection)
 
@@ -78,6 +79,15 @@ def metadata_of(connection: Connection, version_ids: Sequence[str]) -> dict[str,
         versions.c.id.in_(version_ids), versions.c.metadata.is_not(None)
     )
     return {row.id: row.metadata for row in connection.execute(query)}
+
+
+def sizes_of(connection: Connection, version_ids: Iterable[str]) -> dict[str, int]:
+    """Bytes of these versions: {version id: bytes}."""
+    sizes: dict[str, int] = {}
+    for group in split_list(version_ids):
+        rows = connection.execute(sa.select(versions.c.id, versions.c.size).where(versions.c.id.in_(group)))
+        sizes |= {row.id: row.size for row in rows}
+    return sizes
 
 
 def count_documents(connection: Connection, collection: str) -> int:

@@ -228,6 +228,7 @@ def _add(connection: Connection, document_id: str, collection: str, file: FileRe
         "updated_at": now,
     }
     connection.execute(documents.insert(), row)
+    tagging.add_new(connection, document_id, file.tags or ())
 
 
 def add_submission(

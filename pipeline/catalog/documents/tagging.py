@@ -1,4 +1,7 @@
-"""Tags of documents: set and read them."""
+"""Tags of documents: set and read them.
+
+A document has them in its row; `document_tags` has them once more, to find the documents of a tag.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import documents
+from pipeline.catalog.database.schema import document_tags, documents
 from pipeline.types import Tags
 
-__all__ = ["set_tags", "tags_of"]
+__all__ = ["add_new", "remove", "set_tags", "tags_of"]
 
 
 def set_tags(connection: Connection, document_id: str, tags: Tags | None) -> bool:
@@ -30,7 +33,25 @@ def set_tags(connection: Connection, document_id: str, tags: Tags | None) -> boo
     if row.live_version_id is not None or row.attempt_id is not None:
         values["moved_at"] = now
     connection.execute(documents.update().where(documents.c.id == document_id).values(values))
+    _forget(connection, [document_id])
+    add_new(connection, document_id, tags)
     return True
+
+
+def add_new(connection: Connection, document_id: str, tags: Tags) -> None:
+    """Let a document that is new be found by the tags in its row."""
+    if tags:
+        connection.execute(document_tags.insert(), [{"tag": tag, "document_id": document_id} for tag in tags])
+
+
+def remove(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Take away all tags of these documents."""
+    connection.execute(documents.update().where(documents.c.id.in_(document_ids)).values(tags=[]))
+    _forget(connection, document_ids)
+
+
+def _forget(connection: Connection, document_ids: Sequence[str]) -> None:
+    connection.execute(document_tags.delete().where(document_tags.c.document_id.in_(document_ids)))
 
 
 def tags_of(connection: Connection, document_ids: Sequence[str]) -> dict[str, list[str]]:

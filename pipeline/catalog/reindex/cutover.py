@@ -99,6 +99,7 @@ def _swap(connection: Connection, old: Index, new: Index) -> None:
     names = ["document_id", "index_name", "live_version_id", "mirrors", "attempt_id"]
     connection.execute(shadows.insert().from_select(names, kept))
     live_version = sa.select(shadows.c.live_version_id).where(is_in_new).scalar_subquery()
+    size = sa.select(versions.c.size).join(shadows, shadows.c.live_version_id == versions.c.id).where(is_in_new)
     attempt = sa.select(shadows.c.attempt_id).where(is_in_new).scalar_subquery()
     has_version = sa.exists().where(is_in_new, shadows.c.live_version_id.is_not(None))
     connection.execute(
@@ -106,6 +107,7 @@ def _swap(connection: Connection, old: Index, new: Index) -> None:
         .where(documents.c.collection == old.collection, sa.or_(documents.c.live_version_id.is_not(None), has_version))
         .values(
             live_version_id=live_version,
+            size=sa.func.coalesce(size.scalar_subquery(), 0),
             attempt_id=sa.case(
                 (waits, documents.c.attempt_id), else_=sa.func.coalesce(attempt, documents.c.attempt_id)
             ),

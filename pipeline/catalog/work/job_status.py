@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from pipeline.catalog.work.jobs import ended_as
 from pipeline.catalog.work.progress import JobProgress
 from pipeline.results import Count, JobStatus, Stages, iso
 
@@ -55,6 +56,4 @@ def job_status(row: Any, progress: JobProgress, batches: Count) -> JobStatus:
 def _job_state(row: Any, outcomes: dict[str, int]) -> Any:
     if row.finished_at is None:
         return "running" if row.intake_done else "taking_in"
-    if row.cancelled_at is not None:
-        return "cancelled"
-    return "failed" if outcomes.get("failed") else "completed"
+    return "cancelled" if row.cancelled_at is not None else ended_as(outcomes)

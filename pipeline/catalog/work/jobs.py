@@ -16,12 +16,15 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions
 from pipeline.catalog.work import events, notices, outbox
 from pipeline.plan import PLAIN, Plan
+from pipeline.results import JobState
 from pipeline.types import NamedPaths
 
 __all__ = [
     "Job",
     "JobTerms",
+    "count_outcomes",
     "create",
+    "ended_as",
     "exists",
     "finish_if_complete",
     "finish_intake",
@@ -191,7 +194,9 @@ def set_expected_bytes(connection: Connection, job_id: str, bytes_expected: int)
 def reopen(connection: Connection, job_id: str) -> None:
     """Let a job take documents again though its intake was closed: it had paused and goes on."""
     connection.execute(
-        jobs.update().where(jobs.c.id == job_id, jobs.c.intake_done).values(intake_done=False, finished_at=None)
+        jobs.update()
+        .where(jobs.c.id == job_id, jobs.c.intake_done)
+        .values(intake_done=False, finished_at=None, outcome=None, outcomes=None)
     )
 
 
@@ -241,9 +246,37 @@ def finish_if_complete(connection: Connection, job_id: str) -> None:
         .values(finished_at=time.time(), fraction=1.0)
     )
     if finished.rowcount:
+        _store_outcome(connection, job_id)
         events.add(connection, "job.finished", [(job_id, None)])
         outbox.enqueue(connection, job_id)
         notices.add(connection, "job.finished", job_id, "info")
+
+
+def _store_outcome(connection: Connection, job_id: str) -> None:
+    """Store how a job ended, by the outcomes of its documents."""
+    outcomes = count_outcomes(connection, [job_id]).get(job_id, {})
+    cancelled_at = connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id))
+    outcome = "cancelled" if cancelled_at is not None else ended_as(outcomes)
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(outcome=outcome, outcomes=outcomes))
+
+
+def count_outcomes(connection: Connection, job_ids: Collection[str]) -> dict[str, dict[str | None, int]]:
+    """Documents of these jobs by their outcome, None for those without one yet: {job id: {outcome: number}}."""
+    counts: dict[str, dict[str | None, int]] = {}
+    for group in split_list(job_ids):
+        key = (submissions.c.job_id, submissions.c.outcome)
+        query = sa.select(*key, sa.func.count()).where(submissions.c.job_id.in_(group)).group_by(*key)
+        for job_id, outcome, number in connection.execute(query):
+            counts.setdefault(job_id, {})[outcome] = number
+    return counts
+
+
+def ended_as(outcomes: Mapping[Any, int]) -> JobState:
+    """How a job has ended that was not cancelled: `partial` if some of its documents failed and others did not."""
+    failed = outcomes.get("failed", 0)
+    if not failed:
+        return "completed"
+    return "failed" if failed == sum(outcomes.values()) else "partial"
 
 
 def exists(connection: Connection, job_id: str) -> bool:

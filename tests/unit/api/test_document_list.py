@@ -7,72 +7,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from list_rig import ListCatalog
 from starlette.testclient import TestClient
 
 from pipeline.api.app import make_app
+from pipeline.catalog.database import keyset
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import documents, versions
-from pipeline.catalog.documents import deletion, listing, live_versions, records
-from pipeline.catalog.documents.versions import FileRecord, Placement
-from pipeline.catalog.work import attempts, jobs
-from pipeline.catalog.work.failures import Failure
-from pipeline.catalog.work.jobs import Job
-from pipeline.document_list import DocumentQuery, list_documents
+from pipeline.catalog.database.schema import documents
 from pipeline.errors import BadRequest, UnknownId
-from pipeline.errors.problem import Problem
-from pipeline.plan import CHUNKER_VERSION
-from pipeline.services import Services
-from pipeline.settings import load_settings
-
-CORRUPT = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
-
-
-class Catalog:
-    """A catalog with documents in any state, without a stack."""
-
-    def __init__(self, folder: Path) -> None:
-        settings = load_settings(
-            {"data_dir": folder, "embedding_model": "hashing", "redis_url": "redis://127.0.0.1:9/0"}
-        )
-        self.services = Services(settings)
-        self.extraction = self.services.extraction
-
-    def add(self, source: str, collection: str = "documents", end: str = "completed", **facts: Any) -> str:
-        """Record a document that ends so; `facts` are columns of its version. Returns its id."""
-        job = Job(collection, "ingest", 5)
-        placement = Placement(f"{collection}~1", extraction=self.extraction, collection=collection)
-        with writing(self.services.catalog) as connection:
-            jobs.create(connection, job, "request", 0)
-            if end == "refused":
-                return records.reject(connection, job.id, source, 1, CORRUPT, collection)
-            file = FileRecord(source, "ab" * 32, 10, 1.0)
-            taken = records.record(connection, job.id, "recipe", file, placement)
-            attempt, version = str(taken.attempt_id), versions.c.document_id == taken.document_id
-            connection.execute(versions.update().where(version).values({"chunker": CHUNKER_VERSION, **facts}))
-            if end in ("completed", "deleted"):
-                version_id = connection.scalar(versions.select().with_only_columns(versions.c.id).where(version))
-                live_versions.switch(connection, {taken.document_id: str(version_id)})
-                attempts.complete(connection, [attempt])
-            if end == "failed":
-                attempts.fail(connection, {attempt: CORRUPT})
-            if end == "deleted":
-                deletion.tombstone(connection, [taken.document_id], None)
-        return taken.document_id
-
-    def sources(self, **conditions: Any) -> set[str]:
-        """Sources that a list with these conditions has."""
-        listed = list_documents(self.services, DocumentQuery(**conditions))
-        assert listed.next is None
-        return {document.source for document in listed.documents}
+from pipeline.lists.documents import DocumentQuery, list_documents
 
 
 @pytest.fixture(scope="module")
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ListCatalog]:
     folder = tmp_path_factory.mktemp("list")
-    catalog = Catalog(folder / "data")
+    catalog = ListCatalog(folder / "data")
     (folder / "there.txt").write_text("It is there.")
     catalog.add("/srv/new.pdf")
     catalog.add("/srv/by_former_chunker.pdf", chunker="2")
@@ -88,7 +39,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     catalog.services.catalog.dispose()
 
 
-def test_conditions_hold_together(catalog: Catalog) -> None:
+def test_conditions_hold_together(catalog: ListCatalog) -> None:
     all_there = catalog.sources()
     assert len(all_there) == 9
     assert "/srv/deleted.pdf" not in all_there
@@ -112,7 +63,7 @@ def test_conditions_hold_together(catalog: Catalog) -> None:
         ("cancelled", set()),
     ],
 )
-def test_list_by_state(catalog: Catalog, state: str, sources: set[str]) -> None:
+def test_list_by_state(catalog: ListCatalog, state: str, sources: set[str]) -> None:
     assert catalog.sources(state=state) == sources
 
 
@@ -121,13 +72,13 @@ def test_an_unknown_state_is_an_error() -> None:
         DocumentQuery(state="done")
 
 
-def test_an_unknown_collection_is_an_error(catalog: Catalog) -> None:
+def test_an_unknown_collection_is_an_error(catalog: ListCatalog) -> None:
     with pytest.raises(UnknownId, match=r"There is no collection nothing\."):
         catalog.sources(collection="nothing")
 
 
 @pytest.mark.parametrize("after", ["", "7", "x", "1.5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7", "5B3CB0A8" * 5])
-def test_a_position_that_no_list_gives_is_an_error(catalog: Catalog, after: str) -> None:
+def test_a_position_that_no_list_gives_is_an_error(catalog: ListCatalog, after: str) -> None:
     with pytest.raises(BadRequest, match="cursor"):
         catalog.sources(after=after)
 
@@ -145,7 +96,7 @@ def test_command_refuses_what_no_list_can_have(tmp_path: Path, option: tuple[str
 
 def test_a_name_that_exists_is_no_pattern(tmp_path: Path) -> None:
     """As for a search: neither `Report f.txt` nor what was deleted is meant by `Report [final].txt`."""
-    catalog = Catalog(tmp_path)
+    catalog = ListCatalog(tmp_path)
     catalog.add("/srv/Report f.txt", "bracketed")
     named = catalog.add("/srv/Report [final].txt", "bracketed")
     assert catalog.sources(source="Report [final].txt") == {"/srv/Report [final].txt"}
@@ -157,7 +108,7 @@ def test_a_name_that_exists_is_no_pattern(tmp_path: Path) -> None:
     assert catalog.sources(source="Report [final].txt", state="deleted") == {"/srv/Report [final].txt"}
 
 
-def test_outdated_documents_say_whether_their_file_is_there(catalog: Catalog) -> None:
+def test_outdated_documents_say_whether_their_file_is_there(catalog: ListCatalog) -> None:
     listed = list_documents(catalog.services, DocumentQuery(outdated=True)).documents
     has = {document.source.rpartition("/")[2]: document.has_original for document in listed}
     assert has == {"by_former_chunker.pdf": False, "letter.txt": False, "there.txt": True}
@@ -167,7 +118,7 @@ def test_outdated_documents_say_whether_their_file_is_there(catalog: Catalog) ->
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 8, 9, 100])
 @pytest.mark.parametrize("source", [None, "*.pdf"])
-def test_pages_hold_every_document_once(catalog: Catalog, limit: int, source: str | None) -> None:
+def test_pages_hold_every_document_once(catalog: ListCatalog, limit: int, source: str | None) -> None:
     whole = [row.id for row in list_documents(catalog.services, DocumentQuery(source=source)).documents]
     seen, after = list[str](), None
     while True:
@@ -181,7 +132,7 @@ def test_pages_hold_every_document_once(catalog: Catalog, limit: int, source: st
     assert seen == whole
 
 
-def test_api_lists_documents(catalog: Catalog) -> None:
+def test_api_lists_documents(catalog: ListCatalog) -> None:
     with TestClient(make_app(catalog.services, embedded=True), base_url="http://127.0.0.1") as client:
         first = client.get("/v1/documents", params={"outdated": True, "limit": 2}).json()
         assert len(first["documents"]) == 2
@@ -207,6 +158,7 @@ def test_api_lists_documents(catalog: Catalog) -> None:
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), wrong
         parameters = client.get("/openapi.json").json()["paths"]["/v1/documents"]["get"]["parameters"]
         named = {"collection", "state", "outdated", "incomplete", "source", "limit", "cursor"}
+        named |= {"code", "tag", "since", "before", "sort"}
         assert {parameter["name"] for parameter in parameters if parameter["in"] == "query"} == named, json.dumps(
             parameters
         )
@@ -214,8 +166,8 @@ def test_api_lists_documents(catalog: Catalog) -> None:
 
 def test_pages_of_a_name_that_many_documents_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More documents than are read at once are read in the order of their ids."""
-    monkeypatch.setattr(listing, "FEW", 3)
-    catalog = Catalog(tmp_path)
+    monkeypatch.setattr(keyset, "FEW", 3)
+    catalog = ListCatalog(tmp_path)
     ids = sorted(catalog.add(f"/srv/report_{number}.txt") for number in range(6))
     catalog.add("/srv/letter.txt")
 

@@ -16,8 +16,9 @@ from pipeline.catalog.database.schema import failures as table
 from pipeline.catalog.work import failure_list, jobs
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.jobs import Job
-from pipeline.dead_letters.query import FailureQuery, moment_of
+from pipeline.dead_letters.query import FailureQuery
 from pipeline.errors import BadRequest, UnknownId
+from pipeline.moments import moment_of
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager

@@ -6,6 +6,7 @@ shadows              the live version and attempt of documents in the indexes be
 reindexes            a re-index: its indexes, its state and progress, the report of its validation
 jobs                 jobs that users submitted
 documents            one per (collection, source) but for deleted ones; points at its live version and current attempt
+document_tags        the tags of documents once more, to find documents by a tag
 versions             one content of one document, cut and embedded by one recipe
 attempts             one run of the stages over one version
 submissions          which job submitted which document, and the outcome there
@@ -48,6 +49,7 @@ from pipeline.catalog.database.schema.document_tables import (
     checks,
     collections,
     counters,
+    document_tags,
     documents,
     indexes,
     is_incomplete,
@@ -85,6 +87,7 @@ __all__ = [
     "daily_metrics",
     "deliveries",
     "delivery_notices",
+    "document_tags",
     "documents",
     "events",
     "failures",

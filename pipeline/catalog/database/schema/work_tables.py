@@ -36,6 +36,13 @@ jobs = sa.Table(
     sa.Column("open_until", sa.Double),
     sa.Column("ocr", Id),
     sa.Column("trace", Text),
+    # How it ended, and its documents by outcome; both are null until then.
+    sa.Column("outcome", Id),
+    sa.Column("outcomes", sa.JSON(none_as_null=True)),
+    sa.Index("ix_jobs_created_at_id", "created_at", "id"),
+    sa.Index("ix_jobs_collection_created_at_id", "collection", "created_at", "id"),
+    sa.Index("ix_jobs_workflow_created_at_id", "workflow", "created_at", "id"),
+    sa.Index("ix_jobs_outcome_created_at_id", "outcome", "created_at", "id"),
 )
 
 submissions = sa.Table(
@@ -49,6 +56,18 @@ submissions = sa.Table(
     sa.Column("outcome", Id),
     sa.Column("code", Code),
     sa.Column("message", Text),
+    # The outcomes of a job are counted from it, and its end is seen.
+    sa.Index("ix_submissions_job_id_outcome", "job_id", "outcome"),
+)
+
+_has_code = submissions.c.code.is_not(None)
+
+sa.Index(
+    "ix_submissions_code_job_id",
+    submissions.c.code,
+    submissions.c.job_id,
+    sqlite_where=_has_code,
+    postgresql_where=_has_code,
 )
 
 attempts = sa.Table(

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "schedule"
-down_revision = "lists_of_tasks"
+down_revision = "sorted_lists"
 
 
 def upgrade() -> None:
