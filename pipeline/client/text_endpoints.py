@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+import httpx
+
 from pipeline.client.request import Request
 from pipeline.results import Deleted, TextDetail, TextsReport
 
@@ -90,7 +92,7 @@ def delete_texts(*text_ids: str, collection: str | None = None) -> Request[Delet
     )
 
 
-def _report(response: Any) -> TextsReport:
+def _report(response: httpx.Response) -> TextsReport:
     return TextsReport.model_validate_json(response.content)
 
 
