@@ -173,7 +173,7 @@ def is_ready_again(api: Api, former: int) -> bool:
 
 
 @contextmanager
-def unwatched(api: Api) -> Iterator[None]:
+def missing_folder(api: Api) -> Iterator[None]:
     folder = watched_folder(api)
     aside = folder.rename(folder.with_name("elsewhere"))
     yield
@@ -188,7 +188,7 @@ FAULTS: dict[str, Callable[[Api], AbstractContextManager[None]]] = {
     "DocrelayOldTask": old_tasks,
     "DocrelayNoWorker": no_worker,
     "DocrelayProcessRestarts": restarts,
-    "DocrelayWatchTrouble": unwatched,
+    "DocrelayHeldDeletions": missing_folder,
 }
 
 

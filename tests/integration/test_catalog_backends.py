@@ -27,6 +27,7 @@ from sqlalchemy.engine import Connection, Engine
 import pipeline.catalog
 from pipeline.catalog.database import schema
 from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, upgrade, writing
+from pipeline.catalog.database.size import database_bytes
 from pipeline.catalog.documents import deletion, garbage, live_versions, moves, records, tagging
 from pipeline.catalog.documents.quarantine import leave_alone
 from pipeline.catalog.documents.records import Recorded
@@ -41,6 +42,7 @@ from pipeline.catalog.work import (
     batches,
     conditions,
     document_groups,
+    endings,
     events,
     failure_list,
     failures,
@@ -49,6 +51,7 @@ from pipeline.catalog.work import (
     new_failures,
     notices,
     outbox,
+    stage_load,
 )
 from pipeline.catalog.work.conditions import Observation, Timing
 from pipeline.catalog.work.failure_history import read_history
@@ -271,6 +274,28 @@ def test_completed_documents_with_a_missing_part_are_counted(catalog: Engine) ->
         shown = [document_status(connection, record.document_id, ()) for record in taken]
     assert [status.missing for status in shown] == [facts[0]["missing"], ["2 pages could not be read."], [], ["x"]]
     assert [status.incomplete for status in shown] == [True, True, False, False]
+
+
+def test_metrics_read_ends_open_work_and_size(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        before = endings.newest_event(connection)
+        taken = take(connection, job, "/a.txt", "/b.txt", "/c.txt")
+        batch = batch_of(connection, job, taken, active=True)
+        ledger.add_due(connection, [(batch, "extract", 0, None), (batch, "ocr", 0, None), (batch, "ocr", 1, None)])
+        assert ledger.claim(connection, ledger.task_id(batch, "ocr", 1), "me", ())
+        loads = stage_load.stage_loads(connection)
+        batches.create(connection, job, 7, [str(taken[2].attempt_id)])
+        waiting = stage_load.waiting_batches(connection)
+        attempts.fail(connection, {str(taken[0].attempt_id): NEVER})
+        attempts.complete(connection, [str(taken[1].attempt_id)])
+        ends = endings.list_endings(connection, before, endings.newest_event(connection), 10)
+        assert endings.list_endings(connection, ends[0].event, ends[-1].event, 10) == ends[1:]
+    assert {(load.stage, load.due, load.running) for load in loads} == {("extract", 1, 0), ("ocr", 1, 1)}
+    assert [(row.priority, row.batches) for row in waiting if row.priority == 7] == [(7, 1)]
+    assert [(end.outcome, end.code) for end in ends] == [("failed", "corrupt"), ("completed", None)]
+    assert all(end.seconds is not None and 0 <= end.seconds < 600 for end in ends)
+    assert database_bytes(catalog) > 10_000
 
 
 def test_document_is_recorded_processed_and_completed(catalog: Engine) -> None:

@@ -58,7 +58,7 @@ def expected() -> dict[str, str]:
 
 def test_every_service_is_healthy(services: Cluster) -> None:
     """Each becomes healthy after its start, as the health check of a container is repeated too."""
-    hosts = [*BACKING, *(f"{name}-1" for name in WORKERS)]
+    hosts = [*BACKING, *(f"{name}-1" for name in WORKERS), "api-1"]
     assert [host for host in hosts if not eventually(partial(services.is_healthy, host))] == []
     assert not services.is_healthy("embed-9")
 
