@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.catalog.database.keyset import Key
 from pipeline.errors import BadRequest
+from pipeline.names import STATES
 
 __all__ = ["LONGEST", "check_id", "key_of", "sort_of", "text_of"]
 
@@ -54,11 +55,14 @@ def key_of(order: str, text: str | None) -> Key | None:
         return None
     if order == "id":
         return Key(check_id(text), text)
-    value, _, row_id = text.removeprefix(f"{order}.").rpartition(".")
+    name, _, rest = text.partition(".")
+    value, _, row_id = rest.rpartition(".")
     try:
-        return Key(READ[order](value), check_id(row_id))
+        if name == order:
+            return Key(READ[order](value), check_id(row_id))
     except ValueError:
-        raise _unknown() from None
+        pass
+    raise _unknown()
 
 
 def check_id(text: str) -> str:
@@ -98,5 +102,12 @@ def _bytes(text: str) -> int:
     return int(text)
 
 
+def _state(text: str) -> str:
+    """The state in a cursor. Raises ValueError."""
+    if text not in STATES:
+        raise ValueError(text)
+    return text
+
+
 WRITE: dict[str, Callable[[Any], str]] = {"source": _source_as_text, "time": repr}
-READ: dict[str, Callable[[str], Any]] = {"source": _source, "time": _seconds, "size": _bytes, "state": str}
+READ: dict[str, Callable[[str], Any]] = {"source": _source, "time": _seconds, "size": _bytes, "state": _state}

@@ -117,6 +117,13 @@ def _page(
 ) -> tuple[list[Key], Key | None]:
     """Keys of the first documents after a key."""
     few = list(where.ids) if where.ids is not None else keyset.few_ids(connection, choices(where))
+    return _page_of(connection, where, sort, after, limit, few)
+
+
+def _page_of(
+    connection: Connection, where: DocumentFilter, sort: Sort, after: Key | None, limit: int, few: list[str] | None
+) -> tuple[list[Key], Key | None]:
+    """The same; `few` are all documents that may meet the conditions, None if these are many."""
     if few is None:
         return (_by_state if sort.by == "state" else _by_index)(connection, where, sort, after, limit)
     if not few:
@@ -144,7 +151,8 @@ def _by_state(
             return page, Key(state, BEFORE_ALL[sort.descending])
         begin = Key(after.id, after.id) if after is not None and state == after.value else None
         of_state, by_id = replace(where, state=state), Sort("id", sort.descending)
-        found, following = _page(connection, of_state, by_id, begin, limit - len(page))
+        few = keyset.few_ids(connection, [may_be(state)])  # by the other conditions they are many
+        found, following = _page_of(connection, of_state, by_id, begin, limit - len(page), few)
         page += found
         last = following or (found[-1] if len(page) == limit and state != states[-1] else None)
         if last is not None:

@@ -31,7 +31,7 @@ INDEXES = (
 
 SIZES = "UPDATE documents SET size = coalesce((SELECT size FROM versions WHERE versions.id = live_version_id), 0)"
 TAGS = {
-    "sqlite": "SELECT DISTINCT value, id FROM documents, json_each(documents.tags)",
+    "sqlite": "SELECT DISTINCT json_each.value, documents.id FROM documents, json_each(documents.tags)",
     "postgresql": "SELECT DISTINCT json_array_elements_text(tags), id FROM documents",
 }
 COUNTS = (
