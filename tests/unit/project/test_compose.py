@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from compose_file import interpolated, load
 from programs import program
 from typer.main import get_command
 
 from pipeline.cli.app import app
+from pipeline.engine.flower import run_flower
 from pipeline.engine.groups import GROUPS
 from pipeline.names import QUEUES
 from pipeline.settings import ENV_PREFIX, FILE_SUFFIX, Settings
@@ -31,8 +33,8 @@ BACKING = {"redis", "qdrant", "postgres"}
 WORKERS = {"extract", "embed", "upsert", "finalize", "beat"}
 ENTRIES = {"api", "watch"}
 PERMANENT = BACKING | WORKERS | ENTRIES
-PROFILES = {"docrelay": "tools", "prometheus": "monitoring", "grafana": "monitoring"}
-OURS = WORKERS | ENTRIES | {"docrelay"}
+PROFILES = {"docrelay": "tools", "flower": "flower", "prometheus": "monitoring", "grafana": "monitoring"}
+OURS = WORKERS | ENTRIES | {"docrelay", "flower"}
 SECRETS = {
     "redis": {"redis_password"},
     "qdrant": {"qdrant_api_key"},
@@ -91,7 +93,7 @@ def test_development_runs_the_same_commands_on_the_source_of_the_folder() -> Non
         assert mounts["/src"]["read_only"]
         assert mounts.keys() - {"/src"} == {mount["target"] for mount in plain[name]["volumes"]}
         assert development[name]["environment"]["PYTHONPATH"] == "/src"
-        if name != "docrelay":
+        if name not in ("docrelay", "flower"):
             *options, command, folder = development[name]["command"]
             assert options == ["watchfiles", "--filter", "python", "--sigint-timeout", "30"]
             assert (shlex.split(command), folder) == (plain[name]["command"], "/src")
@@ -114,6 +116,9 @@ def test_every_queue_has_a_worker(services: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_the_command_of_a_service_exists(services: dict[str, Any], name: str) -> None:
     program, *words = [*services[name].get("entrypoint", []), *services[name]["command"]]
+    if name == "flower":
+        assert (program, *words) == ("python", "-m", run_flower.__module__)
+        return
     assert program == "docrelay"
     assert CliRunner().invoke(get_command(app), [words[0], "--help"]).exit_code == 0
 
@@ -180,13 +185,23 @@ def test_images_are_pinned(services: dict[str, Any], name: str) -> None:
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
     published = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(published) == len({"api", "qdrant", "prometheus", "grafana"})
+    assert len(published) == len({"api", "qdrant", "flower", "prometheus", "grafana"})
     assert all(re.match(r"127\.0\.0\.1:\d+:\d+$", port) for port in published)
 
 
 def test_redis_keeps_what_is_queued(services: dict[str, Any]) -> None:
     options = " ".join(services["redis"]["command"])
     assert "--appendonly yes --appendfsync everysec --maxmemory-policy noeviction" in options
+
+
+def test_what_is_mounted_from_this_folder_exists(services: dict[str, Any]) -> None:
+    mounts = {mount.split(":")[0] for service in services.values() for mount in service["volumes"]}
+    assert {mount for mount in mounts if mount.startswith("./deploy") and not (ROOT / mount).is_dir()} == set()
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
+    (job,) = config["scrape_configs"]
+    target = services["prometheus"]["secrets"][0]["target"]
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{target}"
+    assert job["static_configs"] == [{"targets": ["api:8372"]}]
 
 
 def test_volumes_are_declared(compose: dict[str, Any]) -> None:
