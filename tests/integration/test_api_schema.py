@@ -72,6 +72,7 @@ def ids(api: Api) -> dict[str, list[str]]:
         "deleted": [document.document_id for document in api.client.documents(again)],
         "task": [api.cli.rows(sa.select(tasks.c.id))[0].id],
         "next document": [_next(api, "/v1/documents")],
+        "next job": [_next(api, "/v1/jobs")],
         "next of job": [_next(api, f"/v1/jobs/{job}/documents")],
         "next task": [_next(api, "/v1/tasks")],
         "next failure": [f"1.1764376041.5.{by_state['failed']}"],
@@ -192,6 +193,9 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("delete", "/v1/documents", "collection"): lambda _: one_of("gone"),
     ("get", "/v1/documents", "collection"): lambda _: one_of("documents", "gone"),
     ("get", "/v1/documents", "cursor"): lambda ids: one_of(*ids["next document"]),
+    # A cursor belongs to the order of its list.
+    ("get", "/v1/documents", "sort"): lambda _: one_of("id", "-id"),
+    ("get", "/v1/jobs", "cursor"): lambda ids: one_of(*ids["next job"]),
     ("get", "/v1/jobs/{job_id}/documents", "cursor"): lambda ids: one_of(*ids["next of job"]),
     ("get", "/v1/documents/{document_id}/chunks", "cursor"): lambda ids: one_of(*ids["next chunk"]),
     ("get", "/v1/texts", "id"): lambda _: one_of(*TEXTS),

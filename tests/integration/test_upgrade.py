@@ -142,7 +142,9 @@ def test_documents_at_rest_have_the_recorded_status(first: Upgraded) -> None:
     recorded = first.folder.recorded
     open_job = recorded["jobs"]["open"]
     for job, status in recorded["status"].items():
-        assert job == open_job or same(status, first.cli.json("status", job)) == []
+        # An older release called a job failed as soon as one of its documents did.
+        now_partial = {"state": "partial"} if status["state"] == "failed" and status["completed"] else {}
+        assert job == open_job or same({**status, **now_partial}, first.cli.json("status", job)) == []
     still_there = {row[0] for row in first.folder.rows("SELECT id FROM documents WHERE deleted_at IS NULL")}
     assert recorded["documents"].keys() <= still_there
     for document_id, document in recorded["documents"].items():

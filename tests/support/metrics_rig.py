@@ -175,7 +175,7 @@ def hold(api: Api) -> None:
     api.client.submit(
         *[(f"many-{number}.txt", f"One of many: {number}.".encode()) for number in range(MANY)], priority=8
     )
-    assert eventually(lambda: is_still(api)), "work goes on behind the gate"
+    assert eventually(lambda: is_still(api)), open_work(api)
 
 
 def length(connection: redis.Redis, queue: str) -> int:
@@ -194,6 +194,16 @@ def is_still(api: Api) -> bool:
     others = "SELECT count(*) FROM tasks WHERE state != 'done' AND stage != 'embed'"
     waiting = "SELECT count(*) FROM batches WHERE state = 'waiting'"
     return [rows_of(database, query)[0][0] > 0 for query in (others, waiting)] == [False, True]
+
+
+def open_work(api: Api) -> dict[str, list[tuple[Any, ...]]]:
+    """Numbers of open tasks by stage and state, and of batches by state."""
+    database = api.cli.folder / "catalog.db"
+    tasks = "SELECT stage, state, count(*) FROM tasks WHERE state != 'done' GROUP BY 1, 2"
+    return {
+        "tasks": rows_of(database, tasks),
+        "batches": rows_of(database, "SELECT state, count(*) FROM batches GROUP BY 1"),
+    }
 
 
 def remove_point(api: Api) -> None:

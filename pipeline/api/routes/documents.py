@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, SortedCursor, pack, unpack
-from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
+from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt, Tag
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import AGE, ID, Code, State
 from pipeline.api.state import Api
@@ -45,7 +45,7 @@ class ListQuery(BaseModel):
     incomplete: bool = Field(False, description="only those of which a part could not be read")
     source: Line | None = Field(None, min_length=1, max_length=4096, description="a name or a glob", examples=["*.pdf"])
     code: Code = Field(None, description="the code of its open failure")
-    tag: Line | None = Field(None, min_length=1, max_length=64, examples=["invoice"])
+    tag: Tag | None = Field(None, examples=["invoice"])
     since: Line | None = Field(None, max_length=40, description=f"came in since then: {AGE}", examples=["2h"])
     before: Line | None = Field(None, max_length=40, description=f"came in before then: {AGE}", examples=["30d"])
     sort: DocumentOrder = Field("id", description="with a minus from the last to the first; `time`: when it came in")

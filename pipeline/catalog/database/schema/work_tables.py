@@ -35,10 +35,10 @@ jobs = sa.Table(
     sa.Column("confined", sa.Boolean, nullable=False),
     sa.Column("open_until", sa.Double),
     sa.Column("ocr", Id),
-    sa.Column("trace", Text),
     # How it ended, and its documents by outcome; both are null until then.
     sa.Column("outcome", Id),
     sa.Column("outcomes", sa.JSON(none_as_null=True)),
+    sa.Column("trace", Text),
     sa.Index("ix_jobs_created_at_id", "created_at", "id"),
     sa.Index("ix_jobs_collection_created_at_id", "collection", "created_at", "id"),
     sa.Index("ix_jobs_workflow_created_at_id", "workflow", "created_at", "id"),
