@@ -22,14 +22,19 @@ from api_rig import Api, api_on
 from flow_tools import cmdline, eventually
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.engine.admission import admit
 from pipeline.engine.dead_letter_queue import put
+from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
 
 QUEUES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize", "maintenance", "enrich", "redact")
 STAGES = QUEUES[:6]
 FLOWER_AUTH = ("tester", "a-word-of-the-tests")
 MANY = 80
-"""Documents of a job of which some batches must wait for admission."""
+"""Documents of one request, which is one batch."""
+
+ROUNDS = 40
+"""So many requests at most, until a batch must wait for its admission."""
 
 Values = dict[Any, float]
 
@@ -172,10 +177,19 @@ def hold(api: Api) -> None:
         for step in range(10):
             services.redis.delete(list_of("embed", step))
         assert eventually(lambda: "task.republished" in (api.cli.folder / "logs" / "store.log").read_text())
-    api.client.submit(
-        *[(f"many-{number}.txt", f"One of many: {number}.".encode()) for number in range(MANY)], priority=8
-    )
-    assert eventually(lambda: is_still(api)), open_work(api)
+        # How much is admitted follows from how long reading and embedding have taken.
+        for number in range(ROUNDS):
+            submit_many(api, number)
+            assert eventually(lambda: is_still(api, services)), open_work(api)
+            if "waiting" in dict(open_work(api)["batches"]):
+                return
+    raise AssertionError(open_work(api))
+
+
+def submit_many(api: Api, number: int) -> None:
+    """Submit a batch of documents."""
+    texts = [(f"many-{number}-{place}.txt", f"One of many: {number}, {place}.".encode()) for place in range(MANY)]
+    api.client.submit(*texts, priority=8)
 
 
 def length(connection: redis.Redis, queue: str) -> int:
@@ -188,12 +202,10 @@ def list_of(queue: str, step: int) -> str:
     return f"{queue}\x06\x16{step}" if step else queue
 
 
-def is_still(api: Api) -> bool:
-    """Whether all open tasks wait behind the gate, and some batches before their admission."""
-    database = api.cli.folder / "catalog.db"
-    others = "SELECT count(*) FROM tasks WHERE state != 'done' AND stage != 'embed'"
-    waiting = "SELECT count(*) FROM batches WHERE state = 'waiting'"
-    return [rows_of(database, query)[0][0] > 0 for query in (others, waiting)] == [False, True]
+def is_still(api: Api, services: Services) -> bool:
+    """Whether all open tasks wait behind the gate, and nothing more is admitted."""
+    admit(services)
+    return all(stage == "embed" for stage, *_ in open_work(api)["tasks"])
 
 
 def open_work(api: Api) -> dict[str, list[tuple[Any, ...]]]:
