@@ -158,7 +158,7 @@ class TaskManager(FailureManager, MonitoringManager):
         """The status of the system without its jobs: counts of documents, points, failures and messages.
 
         Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds; with
-        `at_once` nobody waits for new ones.
+        `at_once` the kept ones are taken while new ones are counted.
         """
         states, chunks, failed, outdated = self._totals.get(at_once=at_once)
         with self._services.catalog.connect() as connection:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from email.message import Message
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,18 +11,17 @@ import redis
 from anyio import fail_after, to_thread
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
-from pydantic import BaseModel
 
 from pipeline.api import LOOPBACK
+from pipeline.api.request_checks import check_media_type, check_parameters, query_names, small_body_has_arrived
 from pipeline.api.state import ApiState
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
-from pipeline.errors import BadRequest, Invalid, NoKey, NotAllowed, StackUnavailable, TooMany, WrongMediaType
+from pipeline.errors import BadRequest, Invalid, NoKey, NotAllowed, StackUnavailable, TooMany
 from pipeline.names import PREFIX
 
 __all__ = [
@@ -39,9 +37,6 @@ __all__ = [
 ]
 
 NO_KEY = "-"
-
-SMALL_BODY, SMALL_BODY_WAIT_S = 256 << 10, 0.01
-"""Bytes of a body that may be in memory before its sender is authenticated, and how long it is waited for."""
 
 PROBE_WAIT_S = 5.0
 KEYS_AWAY = "The catalog, which holds the keys, does not answer."
@@ -141,7 +136,7 @@ class AuthenticatedRoute(APIRoute):
             (item.call for item in self.dependant.dependencies if isinstance(item.call, _RequiredScope)), None
         )
 
-        known = set(_query_names(self.dependant))
+        known = set(query_names(self.dependant))
 
         async def handle(request: Request) -> Response:
             if required is not None:
@@ -150,13 +145,13 @@ class AuthenticatedRoute(APIRoute):
                 authentication = request.state.authentication = Authentication(request, secret, required)
                 if required.probe:
                     await _authenticate_probe(request, authentication)
-                elif not (required.left_to_route and await _small_body_has_arrived(request)):
+                elif not (required.left_to_route and await small_body_has_arrived(request)):
                     await _authenticate_sender(request, authentication)
             if self.body_field is not None:
                 # Read here, a body keeps the error that it raises; FastAPI would call each a parsing error.
-                _check_media_type(request, await request.body())
+                check_media_type(request, await request.body())
             try:
-                _check_parameters(request, known)
+                check_parameters(request, known)
                 return await serve(request)
             except (RequestValidationError, Invalid):
                 # Only an authenticated sender learns what is wrong with a request.
@@ -165,37 +160,6 @@ class AuthenticatedRoute(APIRoute):
                 raise
 
         return handle
-
-
-def _query_names(dependant: Dependant) -> Iterator[str]:
-    """Names of the query parameters of a route and of what it depends on; those of a model are its fields."""
-    for inner in dependant.dependencies:
-        yield from _query_names(inner)
-    for parameter in dependant.query_params:
-        kind = parameter.field_info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from kind.model_fields
-        else:
-            yield parameter.alias
-
-
-def _check_parameters(request: Request, known: Collection[str]) -> None:
-    """Refuse query parameters that the address does not have: a filter with a typing error would find everything.
-
-    Raises:
-        Invalid: it names them.
-    """
-    unknown = {f"query.{name}": "There is no such parameter." for name in request.query_params if name not in known}
-    if unknown:
-        hint = f"Parameters are: {', '.join(sorted(known))}." if known else "This address has no parameters."
-        raise Invalid("The address has a parameter that is not known.", hint, unknown)
-
-
-async def _small_body_has_arrived(request: Request) -> bool:
-    """Whether a small body has arrived whole: then one thread can authenticate its sender and go on with it."""
-    length = request.headers.get("content-length", "")
-    is_small = "transfer-encoding" not in request.headers and length.isdecimal() and int(length) <= SMALL_BODY
-    return is_small and bool(await request.scope["body"].arrives_within(SMALL_BODY_WAIT_S))
 
 
 async def _authenticate_sender(request: Request, authentication: Authentication) -> None:
@@ -221,22 +185,6 @@ async def _authenticate_probe(request: Request, authentication: Authentication) 
             await to_thread.run_sync(authentication.caller, limiter=limiter, abandon_on_cancel=True)
     except TimeoutError:
         raise StackUnavailable(KEYS_AWAY, "Ask GET /health/ready, which needs no key.") from None
-
-
-def _check_media_type(request: Request, body: bytes) -> None:
-    """Refuse a body that is not declared as JSON: FastAPI would read it as text and report wrong fields.
-
-    Raises:
-        WrongMediaType: the header Content-Type names another type, or is missing.
-    """
-    message = Message()
-    message["content-type"] = request.headers.get("content-type", "")
-    media_type = message.get_content_type()
-    is_json = media_type == "application/json" or (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    )
-    if body and not is_json:
-        raise WrongMediaType("The body of this request is JSON.", "Send the header Content-Type: application/json.")
 
 
 def _authenticate(request: Request, secret: str | None, required: _RequiredScope) -> Caller:

@@ -108,7 +108,7 @@ def failures_archived(
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
-    """List failures that nobody cured for `failures_days`, those archived last first."""
+    """List failures that stayed open for `failures_days`, those archived last first."""
     listed = manager_of(settings_of(context, data_dir, server)).archived_failures(cursor, limit)
     if json:
         print_json(listed.model_dump())

@@ -15,7 +15,7 @@ __all__ = ["notify_app"]
 
 notify_app = Commands(help="Notifications: list the rules, send a test by each.", no_args_is_help=True)
 
-NO_RULES = "No rules: nobody is notified. docs/notifications.md says how the setting `notify` is written."
+NO_RULES = "No rules: no one is notified. docs/notifications.md says how the setting `notify` is written."
 STATES = ("waiting", "sending", "delivered", "failed")
 
 

@@ -1,4 +1,4 @@
-"""Failures that nobody has cured for a long time: archived or deleted, as the settings say, and the list of them."""
+"""Failures that have been open for a long time: archived or deleted, as the settings say, and the list of them."""
 
 from __future__ import annotations
 

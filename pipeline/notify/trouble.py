@@ -88,7 +88,7 @@ def missing_stages(served: Collection[str]) -> list[str]:
 
 
 def absent_for_long(known: dict[Key, Condition], seen: Collection[Observation]) -> list[Observation]:
-    """Observations that end conditions which nobody looks at any more.
+    """Observations that end conditions which no look watches any more.
 
     These are conditions that others reported as over, and dead workers that no process of the API remembers.
     """

@@ -45,7 +45,7 @@ class FailureRecord(Result):
 
 
 class ArchivedFailure(Result):
-    """A failure that nobody cured for `failures_days`: it is not in the list of open ones any more."""
+    """A failure that stayed open for `failures_days`: it is not in the list of open ones any more."""
 
     document_id: str
     job_id: str

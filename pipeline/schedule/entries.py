@@ -50,7 +50,7 @@ ENTRIES = (
     ),
     Entry(
         "clean_up",
-        "remove files, rows and cached vectors that nobody needs",
+        "remove files, rows and cached vectors that no document needs",
         "schedule_clean_up",
         "pipeline.ingest.cleanup:clean_up",
     ),

@@ -39,7 +39,7 @@ class OperationSettings(BaseModel):
     """Cron expressions are in the local time of the machine; an empty one switches the entry off."""
 
     schedule_metrics: Cron = Field("0 1 * * *", description="when the numbers of the days before are stored")
-    schedule_clean_up: Cron = Field("0 2 * * *", description="when all that nobody needs any more is removed")
+    schedule_clean_up: Cron = Field("0 2 * * *", description="when what no document needs any more is removed")
     schedule_failures: Cron = Field("30 2 * * *", description="when failures older than `failures_days` leave the list")
     schedule_verify: Cron = Field("0 3 * * *", description="when everything may be verified, see `verify_days`")
     schedule_health: Cron = Field("0 * * * *", description="when all services are checked")

@@ -1,4 +1,4 @@
-"""What a look at the system reports, over plain data: stages without a worker, conditions that nobody looks at."""
+"""What a look at the system reports, over plain data: stages without a worker, conditions that no look watches."""
 
 from __future__ import annotations
 
