@@ -25,7 +25,6 @@ SHARING = (
     ("test_flow", "test_intake"),
     ("test_search", "test_samples_by_every_entry_point"),
     ("test_api_keys", "test_api_schema"),
-    ("test_metrics", "test_alerts"),
 )
 """Modules whose tests run in one process, as they share a stack.
 
@@ -103,7 +102,7 @@ def keyed_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         yield api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A stack with all that operators look at, Flower too; its API asks for a key."""
     with operated_stack(tmp_path_factory.mktemp("operated") / "data") as api:

@@ -45,17 +45,15 @@ def submitted(api: Api, *files: tuple[str, bytes]) -> tuple[str, str, dict[str, 
 
 
 def complete(collector: Collector, trace: str) -> list[Received]:
-    """The spans of a trace, once that of its last stage has arrived."""
-    assert eventually(lambda: "finalize" in [span.name for span in collector.of(trace)]), collector.tree(trace)
+    """The spans of the trace of one document, once all have arrived: every process sends its own."""
+    assert eventually(lambda: len(collector.of(trace)) == 2 + len(STAGES)), collector.tree(trace)
     return collector.of(trace)
 
 
 def test_trace_of_a_document_goes_from_the_header_to_searchable(api: Api, collector: Collector) -> None:
     trace, caller, accepted = submitted(api, ("heron.txt", TEXT))
     (document,) = accepted["documents"]
-    complete(collector, trace)
-    assert eventually(lambda: len(collector.of(trace)) == 2 + len(STAGES)), collector.tree(trace)
-    request, intake, *stages = collector.of(trace)
+    request, intake, *stages = complete(collector, trace)
     print(collector.tree(trace))
     assert (request.name, request.parent) == ("POST /v1/documents", caller)
     assert request.facts["http.response.status_code"] == 202
