@@ -10,6 +10,7 @@ import redis
 from prometheus_client.core import Metric
 
 from pipeline.catalog.database.size import database_bytes
+from pipeline.catalog.index.vector_cache import cache_bytes
 from pipeline.disk.usage import used_bytes
 from pipeline.metrics.families import number
 from pipeline.results import DiskStatus
@@ -35,8 +36,8 @@ def measure_sizes(services: Services) -> Sizes:
     is_local = "://" not in spool.removeprefix("file://")
     return Sizes(
         catalog=database_bytes(services.catalog),
-        # A database server holds the cache beside the catalog.
-        cache=database_bytes(services.cache) if services.cache is not services.catalog else None,
+        # Not by opening it, which makes the file: that fails on a full disk.
+        cache=cache_bytes(services.catalog, settings.data_dir),
         store=used_bytes(settings.data_dir / "vectors") if settings.qdrant_url is None else None,
         spool=used_bytes(Path(spool.removeprefix("file://"))) if is_local else None,
     )

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from pipeline.catalog.database.connection import make_engine, migration_lock, sqlite_url, writing
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema.columns import Id
+from pipeline.catalog.database.size import sqlite_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "cache_bytes",
     "delete",
     "ignore_if_unusable",
     "is_usable",
@@ -41,6 +43,8 @@ __all__ = [
 ]
 
 log = structlog.get_logger()
+
+FILE = "cache.db"
 
 DAMAGED_HINT = "Everything is embedded anew. Stop Docrelay, delete cache.db in its data folder, and start it again."
 AWAY_HINT = "Everything is embedded anew as long as cache.db in the data folder cannot be used."
@@ -67,13 +71,18 @@ def open_cache(catalog: Engine, data_dir: Path) -> Engine:
     Raises:
         sqlalchemy.exc.DBAPIError: it cannot be used.
     """
-    engine = catalog if catalog.dialect.name != "sqlite" else make_engine(sqlite_url(data_dir, "cache.db"))
+    engine = catalog if catalog.dialect.name != "sqlite" else make_engine(sqlite_url(data_dir, FILE))
     with engine.connect() as connection:
         is_there = sa.inspect(connection).has_table(vectors.name)
     if not is_there:
         with migration_lock(engine), writing(engine) as connection:
             metadata.create_all(connection)
     return engine
+
+
+def cache_bytes(catalog: Engine, data_dir: Path) -> int | None:
+    """Bytes of the file of the cache; None where a database server holds it beside the catalog."""
+    return sqlite_bytes(data_dir / FILE) if catalog.dialect.name == "sqlite" else None
 
 
 @contextmanager
