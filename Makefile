@@ -34,7 +34,7 @@ check: $(VENV)/.installed-for-tests style ## Style, types, contracts and unit te
 	wait $$types; types=$$?; cat $(VENV)/mypy.log; exit $$((tests || types))
 
 test: check ## Everything: what check does, then tests on real services, then the ones that kill processes
-	@.ci/packages $(if $(CI),--required) tesseract redis postgres prometheus
+	@.ci/packages $(if $(CI),--required) tesseract redis postgres prometheus faketime openssl
 	@echo "== integration tests"
 # Tests wait as much as they compute: two processes more than there are cores.
 	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 2 : 6 )) --dist loadfile --no-loadscope-reorder tests/integration
