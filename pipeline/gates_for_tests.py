@@ -28,6 +28,7 @@ __all__ = [
     "FOLDER",
     "HISTORY",
     "INTAKE",
+    "LOOKS",
     "LOST",
     "NOTIFIED",
     "PUBLISHED",
@@ -49,6 +50,7 @@ BACKUP = "backup"
 """A backup has copied what it could without the write lock, and has not taken the lock."""
 INTAKE = "intake"
 """A group of files is recorded; the next one is not begun, and a request that brought them is not answered."""
+LOOKS = "looks"
 NOTIFIED = "notified"
 """A notification was sent, or could not be, and what came of it is not recorded."""
 SANDBOX = "sandbox"

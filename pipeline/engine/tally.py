@@ -1,4 +1,4 @@
-"""Counters of documents that have ended, from the events in the catalog: each end counts once, whoever is killed.
+"""Counters of documents that have ended, from the events in the catalog: each end counts once, whichever process dies.
 
 The id of the last event that was counted stands in Redis and changes in one transaction with the counters. Where Redis
 has lost it, the counters begin at 0 with the events to come.

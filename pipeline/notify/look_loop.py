@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import conditions, new_failures
 from pipeline.catalog.work.conditions import Timing, step
+from pipeline.gates_for_tests import LOOKS, pass_gate
 from pipeline.notify.trouble import Workers, absent_for_long, look
 from pipeline.services import Services
 
@@ -34,6 +36,7 @@ async def look_until_cancelled(services: Services) -> None:
 
 def look_once(services: Services, workers: Workers) -> None:
     """Look at everything, and store what has changed; the write lock is taken only if anything has."""
+    pass_gate(LOOKS, str(os.getpid()))
     _notice_failures(services)
     timing = Timing(services.settings.notify_check_s * 0.9, services.settings.notify_clear_s)
     with services.catalog.connect() as connection:

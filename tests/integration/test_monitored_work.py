@@ -76,7 +76,7 @@ class Scene:
     def is_still(self) -> bool:
         """Whether nothing has moved for longer than the reconciler's interval."""
         looks = [(self.sql("SELECT id, state FROM tasks"), self.received().keys(), self.waiting("extract"))]
-        time.sleep(3 * QUICK["reconcile_s"])
+        time.sleep(3 * QUICK["reconcile_s"])  # one round of the reconciler may move something; asked until it does not
         looks.append((self.sql("SELECT id, state FROM tasks"), self.received().keys(), self.waiting("extract")))
         return looks[0] == looks[1]
 

@@ -29,7 +29,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries, delivery_notices, failures, hooks, jobs, notices
 from pipeline.catalog.work import notices as recorded
 from pipeline.disk import MB
-from pipeline.gates_for_tests import NOTIFIED
+from pipeline.gates_for_tests import LOOKS, NOTIFIED
 from pipeline.notify import deadman
 from pipeline.notify.http_request import CheckedHttp
 from pipeline.notify.webhook_signature import verify
@@ -138,8 +138,8 @@ def test_the_end_of_a_job_is_reported_with_the_numbers_of_the_catalog(rig: Rig) 
     (mail,) = rig.of("job.finished", to="failed@example.org")
     assert bad[:8] in text_of(mail)
     ended = rig.rows(sa.select(jobs.c.id).where(jobs.c.finished_at.is_not(None)))
-    told = rig.rows(sa.select(notices.c.subject).where(notices.c.event == "job.finished"))
-    assert Counter(row.id for row in ended) == Counter(row.subject for row in told)
+    reported = rig.rows(sa.select(notices.c.subject).where(notices.c.event == "job.finished"))
+    assert Counter(row.id for row in ended) == Counter(row.subject for row in reported)
 
 
 def test_failures_are_gathered_into_one_mail_with_their_codes(rig: Rig) -> None:
@@ -148,11 +148,11 @@ def test_failures_are_gathered_into_one_mail_with_their_codes(rig: Rig) -> None:
         rig.api.submit((f"broken-{number}.pdf", f"%PDF-1.4 number {number}".encode()))
     codes = Counter(row.code for row in rig.rows(sa.select(failures.c.code)))
 
-    def told() -> int:
+    def reported() -> int:
         return sum(count_in(mail) for mail in rig.mail.taken("digest@example.org"))
 
-    assert eventually(lambda: told() >= sum(codes.values()), pause=0.2)
-    assert told() == sum(codes.values())
+    assert eventually(lambda: reported() >= sum(codes.values()), pause=0.2)
+    assert reported() == sum(codes.values())
     mail = rig.mail.taken("digest@example.org")[-1]
     assert len(rig.mail.taken("digest@example.org")) - before <= 3
     assert "broken-2.pdf" in text_of(mail)
@@ -164,6 +164,14 @@ def count_in(mail: Taken) -> int:
     return int(mail.message["Subject"].split()[1])
 
 
+def wait_for_a_look(rig: Rig) -> None:
+    """Wait until a look that begins from now on has ended: until the next one begins."""
+    gates = rig.api.cli.gates
+    for _ in range(2):
+        with gates.closed(LOOKS):
+            gates.arrived(LOOKS)
+
+
 def test_a_worker_that_dies_is_reported_and_one_that_ends_is_not(rig: Rig) -> None:
     with rig.api.cli.services() as services:
         url = str(services.settings.redis_url)
@@ -172,7 +180,7 @@ def test_a_worker_that_dies_is_reported_and_one_that_ends_is_not(rig: Rig) -> No
             name: rig.api.cli.start("worker", "embed", "--name", name, env=environment) for name in ("dies", "ends")
         }
         assert eventually(lambda: services.redis.exists("docrelay:ready:dies", "docrelay:ready:ends") == 2)
-        time.sleep(3)  # several looks have seen both
+        wait_for_a_look(rig)  # which has seen both
         os.kill(workers["dies"].pid, signal.SIGKILL)
         workers["ends"].terminate()
         assert workers["ends"].wait(60) == 0
@@ -188,11 +196,11 @@ def test_little_room_on_the_disk_is_reported_and_its_end(rig: Rig) -> None:
     filler = rig.api.cli.folder.parent / "filler"
     fill(filler, (WANTED_MB - 20) * MB)
     free = os.statvfs(filler.parent)
-    told = text_of(rig.arrives("disk.low"))
+    text = text_of(rig.arrives("disk.low"))
     free_mb = free.f_bavail * free.f_frsize // MB
     (row,) = rig.rows(sa.select(notices.c.facts).where(notices.c.event == "disk.low", ~notices.c.cleared))
     assert abs(row.facts["free_mb"] - free_mb) <= 5
-    assert f"{row.facts['free_mb']} MB are free, {WANTED_MB} MB are wanted" in told
+    assert f"{row.facts['free_mb']} MB are free, {WANTED_MB} MB are wanted" in text
     filler.unlink()
     rig.arrives("disk.low", cleared=True)
 
@@ -202,11 +210,11 @@ def test_deletions_that_are_held_back_are_reported(rig: Rig, tmp_path: Path) -> 
         (rig.watched / f"watched-{number}.txt").write_text(f"Watched letter {number}.\n")
     assert eventually(lambda: rig.api.http.get("/v1/status").json()["watched"][0]["files"] == 14, pause=0.2)
     aside = shutil.move(rig.watched, tmp_path / "aside")
-    told = text_of(rig.arrives("watch.held"))
+    text = text_of(rig.arrives("watch.held"))
     held = rig.api.http.get("/v1/status").json()["watched"][0]
     assert (held["held"], held["held_files"]) == ("root_missing", 14)
-    assert "14 files are missing" in told
-    assert f"docrelay watch {rig.watched} --confirm-deletions" in told
+    assert "14 files are missing" in text
+    assert f"docrelay watch {rig.watched} --confirm-deletions" in text
     shutil.move(aside, rig.watched)
     rig.arrives("watch.held", cleared=True)
 
@@ -217,8 +225,8 @@ def test_points_that_are_gone_are_reported_until_they_are_mended(rig: Rig) -> No
         expected = services.store.count("documents", Filter(live=True))
         page, _ = services.store.scroll("documents", Filter(live=True), 1)
         services.store.delete("documents", Filter(point_ids=(page[0].id,)))
-    told = text_of(rig.arrives("verify.drift"))
-    assert f"documents: {expected - 1} points instead of {expected}" in told
+    text = text_of(rig.arrives("verify.drift"))
+    assert f"documents: {expected - 1} points instead of {expected}" in text
     assert rig.api.cli.run("verify", "--repair", "--json").code == 0
     rig.arrives("verify.drift", cleared=True)
     assert rig.api.cli.count(Filter(live=True)) == expected

@@ -185,7 +185,7 @@ def test_an_error_is_in_the_list_and_stops_no_other_entry(rig: Rig) -> None:
 
 
 def plant(rig: Rig) -> set[str]:
-    """Files that nobody needs, as old as the clean-up waits for; the paths."""
+    """Files that no document needs, as old as the clean-up waits for; the paths."""
     data = rig.api.cli.folder
     ages = {"texts/ab/abcd.txt-1-x": 0.1, "originals/ab/abcd.txt": 0.1, "batches/unknown/text-1": 1.1}
     ages |= {"ocr/ab/abcd.pdf-2-x/page-1": 7.1}
@@ -193,7 +193,7 @@ def plant(rig: Rig) -> set[str]:
     for name, days in ages.items():
         path = data / "spool" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("nobody needs it")
+        path.write_text("not needed")
         # The clock of the stack shifts the times of files with it.
         moment = time.time() - days * DAY_S
         for aged in (path, path.parent):

@@ -1,4 +1,4 @@
-"""Counters and histograms in Redis: what is added is what is read, whoever adds it, and whatever labels hold."""
+"""Counters and histograms in Redis: what any process adds is what is read, and labels may hold anything."""
 
 from __future__ import annotations
 

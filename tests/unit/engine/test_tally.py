@@ -1,4 +1,4 @@
-"""Ends of documents are counted from the catalog's events: each once, whoever counts, and whatever Redis has lost."""
+"""Ends of documents are counted from the catalog's events: each once, by any process, whatever Redis has lost."""
 
 from __future__ import annotations
 

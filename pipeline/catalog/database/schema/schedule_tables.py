@@ -16,7 +16,7 @@ scheduled = sa.Table(
     sa.Column("due_at", sa.Double, nullable=False),
     # idle or running
     sa.Column("state", Id, nullable=False),
-    # Runs begun so far: whoever begins one compares it with what they have read.
+    # Runs begun so far: a worker that begins one compares it with what it has read.
     sa.Column("runs", sa.Integer, nullable=False),
     # Runs begun for this due time.
     sa.Column("tries", sa.Integer, nullable=False),
