@@ -81,7 +81,7 @@ def test_validation_compares_documents_not_hits(rig: FlowRig, tmp_path: Path) ->
 
 
 def test_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path) -> None:
-    """Its points say that they are of other documents than they are."""
+    """Points of nine documents in ten say that they are of another one; by chance a question finds its own still."""
     rig = stack.rig
     write_documents(tmp_path, 60, seed=33)
     assert rig.ingest(tmp_path, collection="other") == {"completed": 60}
@@ -92,7 +92,7 @@ def test_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path) ->
             "of the documents that the old index finds by their own passages",
         ),
     ):
-        built = sorted(half_built(rig, request, 40))
+        built = sorted(half_built(rig, request, 54))
         index = reindex.status(rig.services, "other").to_index
         for version_id, other_id in zip(built, built[1:] + built[:1], strict=True):
             claimed = {"document_id": rig.rows(sa.select(versions).where(versions.c.id == other_id))[0].document_id}

@@ -192,16 +192,18 @@ def test_peak_memory_of_the_caller_does_not_count_for_the_child(sandbox: Sandbox
 
 @contextmanager
 def starved(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave the sandbox's child a ninth of one processor, or less: eight others compute on it."""
+    """Leave the sandbox's child a thirteenth of one processor, or less: twelve others compute on it."""
     monkeypatch.setattr("pipeline.stages.working_time.MOST", 1000.0)  # other programs of the machine may want it too
     child = psutil.Process(sandbox._start().popen.pid)
     cpu = min(os.sched_getaffinity(0))
     for process in (child, *child.children(recursive=True)):  # Tesseract stays from page to page
         process.cpu_affinity([cpu])
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(12)]
     try:
         for rival in busy:
             os.sched_setaffinity(rival.pid, {cpu})
+        # They compute only once Python has started in each of them.
+        assert eventually(lambda: all(sum(psutil.Process(rival.pid).cpu_times()[:2]) > 0.2 for rival in busy))
         yield
     finally:
         for rival in busy:

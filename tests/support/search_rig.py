@@ -92,8 +92,9 @@ def redis_server() -> Iterator[str]:
         port = free.getsockname()[1]
     command = [find_server(), "--port", str(port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        client = redis.Redis(port=port)
-        assert eventually(client.ping)
-        yield f"redis://127.0.0.1:{port}/0"
-        client.close()
-        process.terminate()
+        try:
+            with redis.Redis(port=port) as client:
+                assert eventually(client.ping)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
