@@ -81,7 +81,9 @@ def service_problem(error: BaseException) -> Problem:
 
 
 def delay_s(settings: Settings, retries: int, cause: BaseException | None) -> float:
-    """Return the seconds until the next try of a task: doubling, with full jitter, never before the service allows it.
+    """Return the seconds until the next try of a task: doubling, never before the service allows it.
+
+    Only half of a pause is left to chance: all of it would let a bad streak use up the tries within seconds.
 
     Args:
         settings: `retry_backoff_s` bounds the first pause, `retry_backoff_max_s` every one.
@@ -90,4 +92,4 @@ def delay_s(settings: Settings, retries: int, cause: BaseException | None) -> fl
     """
     longest = backoff_s(retries + 1, settings.retry_backoff_s, settings.retry_backoff_max_s)
     asked = getattr(cause, "retry_after", None) or 0.0
-    return max(random.uniform(0, longest), min(asked, settings.retry_backoff_max_s))  # noqa: S311 - no secret
+    return max(random.uniform(longest / 2, longest), min(asked, settings.retry_backoff_max_s))  # noqa: S311 - no secret

@@ -125,7 +125,9 @@ class Settings(OperationSettings, Notifications):
     quarantine_after: int = Field(
         3, ge=0, description="crashes, time-outs and memory ends of one file after which it is left alone; 0: never"
     )
-    retry_backoff_s: float = Field(1.0, gt=0, description="first delay of a retry; doubles, with jitter")
+    retry_backoff_s: float = Field(
+        1.0, gt=0, description="longest delay of the first retry; doubles with each, and chance takes up to half of it"
+    )
     retry_backoff_max_s: float = Field(60.0, gt=0, description="longest delay of a retry")
     heartbeat_s: float = Field(1.0, gt=0, description="how often a worker says that it lives")
     dead_after_s: float = Field(8.0, gt=0, description="silence after which a worker counts as dead")
