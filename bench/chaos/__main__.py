@@ -59,7 +59,7 @@ class _Seeds:
         self.asked, self.folder = asked, folder
         self.expected = Expected()
         self.stand: Stand | None = None
-        self.kind, self.used, self.made = "", 0, 0
+        self.kind, self.used, self.made = "", 0, 1
 
     def run(self) -> int:
         """Run the seeds that have no result yet. Returns how many failed."""
@@ -126,13 +126,18 @@ class _Seeds:
             print(f"    again: python bench/chaos --seeds {seed} {_options(profile)}", flush=True)
             self._end()  # the next seed gets a new stack, and this one's folder is kept
 
+    def _new_folder(self) -> Path:
+        """A folder for a stand; those of earlier runs in the same folder are left alone."""
+        while (self.folder / f"stand-{self.made}").exists():
+            self.made += 1
+        return self.folder / f"stand-{self.made}"
+
     def _stand_for(self, profile: str) -> Stand:
         kind = profile.removeprefix("scenario ")
         kind = kind if kind in ("distributed", "clock", "disk") else "embedded"
         if self.stand is None or kind != self.kind or self.used >= SEEDS_A_STAND:
             self._end()
-            self.made += 1
-            self.stand = _make(kind)(self.folder / f"stand-{self.made}")
+            self.stand = _make(kind)(self._new_folder())
             self.stand.start()
             self.kind, self.used = kind, 0
         self.used += 1
