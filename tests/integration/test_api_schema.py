@@ -135,6 +135,7 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "extractor": one_of(None),
         "code": one_of("empty", None),
     }
+    schemas["NotificationTestRequest"]["properties"] |= {"rule": one_of(None)}  # no rule is set up
     schemas["TextRecord"]["properties"] |= {
         "id": one_of(*TEXTS),
         "text": one_of("One text.", "Another one."),
