@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -45,6 +45,9 @@ TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
 # Tags are checked by `canonical`, with the same error code at every entry point; this is for the description.
 Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TAG_LENGTH, "pattern": f"^{TAG}$"})]
 TAG_LIST: dict[str, Any] = {"maxItems": MAX_TAGS}
+
+Value: TypeAlias = str | int | float | bool | None
+"""A value of metadata that a search can ask for."""
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 """ISO 8601; a date alone is midnight."""
@@ -101,6 +104,12 @@ class SearchFilter(RequestBody):
     page: int | None = Field(None, ge=1, le=1_000_000)
     modified_after: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     modified_before: Moment | None = None
+    metadata: dict[str, Value | Annotated[list[Value], Field(min_length=1, max_length=100)]] = Field(
+        {},
+        max_length=20,
+        description="for each key a value, or values of which the document has one",
+        examples=[{"shelf": 12, "colour": ["red", "green"]}],
+    )
 
 
 class SearchRequest(RequestBody):
