@@ -13,6 +13,7 @@ from pipeline import stack
 from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import Key, cursor_of, key_of
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.index import checks, indexes
 from pipeline.catalog.work import events, jobs
@@ -21,7 +22,6 @@ from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.job_status import job_status
 from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.progress import measure, store
-from pipeline.cursors import Key, cursor_of, key_of
 from pipeline.dead_letters.manager import FailureManager
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.lists.documents import DocumentQuery, list_documents

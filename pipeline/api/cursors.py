@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from pipeline.cursors import LONGEST, PATTERN
+from pipeline.catalog.database.cursors import LONGEST, PATTERN
 
 __all__ = ["Cursor", "SortedCursor"]
 

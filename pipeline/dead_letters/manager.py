@@ -7,11 +7,11 @@ from typing import Any
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.work import failure_list, failures
 from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.status import resolve_id
-from pipeline.cursors import cursor_of, key_of
 from pipeline.dead_letters.messages import MessageManager
 from pipeline.dead_letters.old_failures import list_archived
 from pipeline.dead_letters.query import FailureQuery, filter_of

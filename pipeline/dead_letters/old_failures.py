@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.work import archived_failures
 from pipeline.catalog.work.failure_list import FailureFilter
-from pipeline.cursors import cursor_of, key_of
 from pipeline.results import ArchivedFailure, ArchivedFailureList, iso
 from pipeline.services import Services
 

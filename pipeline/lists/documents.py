@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.catalog import Connection
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.documents import listing
 from pipeline.catalog.documents.list_conditions import DocumentFilter
 from pipeline.catalog.documents.listing import Sort
 from pipeline.catalog.index import collections
-from pipeline.cursors import cursor_of, key_of
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.ingest.walk import path_of
 from pipeline.lists.sorting import sort_of

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.work import job_list
 from pipeline.catalog.work.job_list import STATES, JobFilter
-from pipeline.cursors import cursor_of, key_of
 from pipeline.errors import BadRequest
 from pipeline.lists.sorting import sort_of
 from pipeline.moments import moment_of

@@ -8,12 +8,12 @@ from itertools import islice
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.documents.listing import count_outdated
 from pipeline.catalog.work import batches, ended_since, jobs, task_list
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_task
 from pipeline.catalog.work.kept_value import KeptValue
-from pipeline.cursors import cursor_of, key_of
 from pipeline.engine.heartbeat import intake_node, living_capabilities, living_nodes, registered_nodes
 from pipeline.engine.liveness import living_runners, pool_pids_of, tasks_at_work
 from pipeline.engine.worker_report import read_reports

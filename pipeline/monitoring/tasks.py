@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, get_args
 
 from pipeline.catalog import Connection
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.work import task_list
 from pipeline.catalog.work.status import worker_of
 from pipeline.catalog.work.task_list import COUNTERS, TaskFilter
-from pipeline.cursors import Key
 from pipeline.errors import BadRequest
 from pipeline.results import TaskDetail, TaskError, TaskRecord, TaskResult, TaskState, TaskTry, iso
 

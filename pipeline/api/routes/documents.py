@@ -14,7 +14,7 @@ from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, Docu
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import AGE, ID, Code, State
 from pipeline.api.state import Api
-from pipeline.cursors import Key, cursor_of, key_of
+from pipeline.catalog.database.cursors import Key, cursor_of, key_of
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
 from pipeline.ingest.request import Line

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.cursors import Key
+from pipeline.catalog.database.cursors import Key
 
 __all__ = ["Listing", "Order", "count_ids", "few_ids", "read_page", "unindexed"]
 

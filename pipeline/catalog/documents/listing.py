@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database import keyset
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.keyset import Listing, Order
 from pipeline.catalog.database.schema import attempts, documents, failures, is_incomplete, is_outdated, versions
@@ -26,7 +27,6 @@ from pipeline.catalog.documents.list_conditions import (
     has_literals,
     may_be,
 )
-from pipeline.cursors import Key
 from pipeline.names import ACTIVE, STATES
 
 __all__ = ["SORTS", "Sort", "count_outdated", "few_sources", "list_documents", "list_sources"]

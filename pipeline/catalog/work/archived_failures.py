@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.schema import archived_failures, failures
 from pipeline.catalog.work.failure_list import FailureFilter, list_ids
-from pipeline.cursors import Key
 
 __all__ = ["archive", "list_archived"]
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.keyset import Order
 from pipeline.catalog.database.schema import failures
-from pipeline.cursors import Key
 
 __all__ = [
     "ChosenFailure",

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database import keyset
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.keyset import Listing, Order
 from pipeline.catalog.database.schema import jobs, submissions
 from pipeline.catalog.work.jobs import count_outcomes
-from pipeline.cursors import Key
 from pipeline.results import JobState
 
 __all__ = ["STATES", "JobFilter", "list_jobs"]

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.keyset import Order
 from pipeline.catalog.database.schema import attempt_errors, attempts, tasks
-from pipeline.cursors import Key
 from pipeline.errors import UnknownId
 
 __all__ = [

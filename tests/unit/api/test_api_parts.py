@@ -23,7 +23,7 @@ from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, SortedCursor
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS, install
-from pipeline.cursors import READ, Key, cursor_of, key_of
+from pipeline.catalog.database.cursors import READ, Key, cursor_of, key_of
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
 from pipeline.ingest.upload_sources import source_of
 from pipeline.ingest.uploads import Draft, Upload

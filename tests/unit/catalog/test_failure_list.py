@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import Key, cursor_of
 from pipeline.catalog.database.schema import failures as table
 from pipeline.catalog.work import failure_list, jobs
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.jobs import Job
-from pipeline.cursors import Key, cursor_of
 from pipeline.dead_letters.query import FailureQuery
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.moments import moment_of

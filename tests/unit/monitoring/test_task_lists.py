@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
+from pipeline.catalog.database.cursors import Key, cursor_of, key_of
 from pipeline.catalog.database.schema import tasks
 from pipeline.catalog.work import ended_since, task_list
-from pipeline.cursors import Key, cursor_of, key_of
 from pipeline.engine.broker import QueueContent, Received
 from pipeline.engine.worker_report import WorkerReport
 from pipeline.errors import BadRequest
