@@ -60,7 +60,7 @@ class RequestBody(BaseModel):
 
 
 class WebhookRequest(RequestBody):
-    """Where the end of the job is to be told, and the secret that signs it."""
+    """Where the end of the job is reported, and the secret that signs it."""
 
     url: str = Field(max_length=2000, examples=["https://example.org/hooks/docrelay"])
     secret: str = Field(min_length=16, max_length=256, examples=["a-long-random-secret"])
