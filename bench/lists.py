@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from queued import percentiles
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+
+from list_rig import combined
 
 from extractors import EXTRACTOR_VERSION
 from pipeline.catalog.database.connection import writing
@@ -201,16 +205,6 @@ def job(job_id: str, collection: str, at: float, place: int) -> dict[str, Any]:
         "outcome": outcome,
         "outcomes": {"completed": PER_JOB - 1, "failed": 1} if outcome == "partial" else {"completed": PER_JOB},
     }
-
-
-def combined(conditions: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """No condition, and each choice of values for one, two and three of them."""
-    for size in range(4):
-        for names in combinations(conditions, size):
-            chosen: list[dict[str, Any]] = [{}]
-            for name in names:
-                chosen = [{**before, name: value} for before in chosen for value in conditions[name]]
-            yield from chosen
 
 
 def ask(read: Callable[[Any], Any], kind: Callable[..., Any], **query: Any) -> Any:

@@ -13,6 +13,7 @@ from pipeline import stack
 from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import Key, cursor_of, key_of
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.index import checks, indexes
 from pipeline.catalog.work import events, jobs
@@ -23,7 +24,6 @@ from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.progress import measure, store
 from pipeline.dead_letters.manager import FailureManager
 from pipeline.errors import StackUnavailable, UnknownId
-from pipeline.lists.cursors import key_of
 from pipeline.lists.documents import DocumentQuery, list_documents
 from pipeline.lists.jobs import JobQuery, list_jobs
 from pipeline.monitoring.manager import MonitoringManager
@@ -101,16 +101,17 @@ class TaskManager(FailureManager, MonitoringManager):
         with self._services.catalog.connect() as connection:
             return read.document_status(connection, document_id, self._alive())
 
-    def documents(self, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
-        """A job's documents with their state there, page by page, and where the next page begins.
+    def documents(self, job_id: str, page: Page, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
+        """A job's documents with their state there, page by page, and the cursor of the next page.
 
         Raises:
             UnknownId: there is no such job.
-            BadRequest: the page's `after` is no id of a document.
+            BadRequest: it is no cursor of such a list.
         """
-        key_of("id", page.after)
+        key = key_of("id", cursor)
         with self._services.catalog.connect() as connection:
-            return listing.list_documents(connection, job_id, page)
+            rows, after = listing.list_documents(connection, job_id, page, None if key is None else key.id)
+        return rows, cursor_of("id", None if after is None else Key(after, after))
 
     def list_documents(self, query: DocumentQuery) -> DocumentList:
         """List documents over all jobs, page by page; see `pipeline.lists.documents`."""

@@ -1,4 +1,4 @@
-"""Does the picture of a page look like writing? Told by its strokes, without reading it.
+"""Does the picture of a page look like writing? Judged by its strokes, without reading it.
 
 Writing is small dark (or light) strokes in both directions, close together, on a ground that stays even from one
 place to the next. A photograph has strokes as well, but no even ground; a chart or a drawing has the ground, but few

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -46,6 +46,9 @@ TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
 Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TAG_LENGTH, "pattern": f"^{TAG}$"})]
 TAG_LIST: dict[str, Any] = {"maxItems": MAX_TAGS}
 
+Value: TypeAlias = str | int | float | bool | None
+"""A value of metadata that a search can ask for."""
+
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 """ISO 8601; a date alone is midnight."""
 
@@ -57,7 +60,7 @@ class RequestBody(BaseModel):
 
 
 class WebhookRequest(RequestBody):
-    """Where the end of the job is to be told, and the secret that signs it."""
+    """Where the end of the job is reported, and the secret that signs it."""
 
     url: str = Field(max_length=2000, examples=["https://example.org/hooks/docrelay"])
     secret: str = Field(min_length=16, max_length=256, examples=["a-long-random-secret"])
@@ -101,6 +104,12 @@ class SearchFilter(RequestBody):
     page: int | None = Field(None, ge=1, le=1_000_000)
     modified_after: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     modified_before: Moment | None = None
+    metadata: dict[str, Value | Annotated[list[Value], Field(min_length=1, max_length=100)]] = Field(
+        {},
+        max_length=20,
+        description="for each key a value, or values of which the document has one",
+        examples=[{"shelf": 12, "colour": ["red", "green"]}],
+    )
 
 
 class SearchRequest(RequestBody):

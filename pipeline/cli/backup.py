@@ -11,7 +11,7 @@ import typer
 
 from pipeline.cli.connect import connected_services
 from pipeline.cli.options import DataDir, Json, local_settings_of
-from pipeline.cli.output import command, note, out, print_json, quantity
+from pipeline.cli.output import command, note, out, quantity, show
 
 if TYPE_CHECKING:
     from pipeline.results import BackupReport
@@ -37,10 +37,7 @@ def backup(
 
     with _services(local_settings_of(context, data_dir), quiet=json) as services:
         report = back_up(services, folder, note, qdrant_snapshots=qdrant_snapshots)
-    if json:
-        print_json(report.model_dump())
-    else:
-        _print(report)
+    show(report, _print, as_json=json)
 
 
 @contextmanager

@@ -5,40 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from pipeline.cli.connect import manager_of
-from pipeline.cli.list_options import Before, Code, Cursor, OfCollection, Since, Source, full_page
+from pipeline.cli.list_options import Before, Code, Cursor, OfCollection, Since, Source, full_page, page_end, print_rows
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import out, plain, print_json, print_table, quantity, reread_command
+from pipeline.cli.output import out, reread_command, show
 
 if TYPE_CHECKING:
     from pipeline.results import DocumentList, DocumentSummary
 
 __all__ = ["documents"]
 
+State = Annotated[
+    str | None, typer.Option("--state", help="Only in this state, e.g. completed or failed.", show_default=False)
+]
+Outdated = Annotated[bool, typer.Option("--outdated", help="Only those that an earlier version of Docrelay read.")]
+Incomplete = Annotated[bool, typer.Option("--incomplete", help="Only those of which a part could not be read.")]
+Tag = Annotated[str | None, typer.Option("--tag", help="Only with this tag.", show_default=False)]
+Sort = Annotated[
+    str, typer.Option("--sort", help="`id`, `source`, `time`, `size` or `state`; `-size`: the largest first.")
+]
+
 
 def documents(
     context: typer.Context,
     collection: OfCollection = None,
-    state: Annotated[
-        str | None, typer.Option("--state", help="Only in this state, e.g. completed or failed.", show_default=False)
-    ] = None,
-    outdated: Annotated[
-        bool, typer.Option("--outdated", help="Only those that an earlier version of Docrelay read.")
-    ] = False,
-    incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Only those of which a part could not be read.")
-    ] = False,
+    state: State = None,
+    outdated: Outdated = False,
+    incomplete: Incomplete = False,
     source: Source = None,
     code: Code = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.", show_default=False)] = None,
+    tag: Tag = None,
     since: Since = None,
     before: Before = None,
-    sort: Annotated[
-        str, typer.Option("--sort", help="`id`, `source`, `time`, `size` or `state`; `-size`: the largest first.")
-    ] = "id",
+    sort: Sort = "id",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Documents at most.")] = 100,
     cursor: Cursor = None,
     json: Json = False,
@@ -54,29 +54,23 @@ def documents(
     query = DocumentQuery(*conditions, cursor, limit, code, tag, since, before, sort)
     rows, following = full_page(manager_of(settings).list_documents, query, lambda page: page.documents)
     listed = DocumentList(documents=rows, next=following)
-    if json:
-        print_json(listed.model_dump())
-    else:
-        _print(listed)
+    show(listed, _print, as_json=json)
 
 
 def _print(listed: DocumentList) -> None:
     if not listed.documents:
         out.print("There are none.")
         return
-    table = Table.grid(padding=(0, 2))
-    # Ids are copied from a terminal: they stay on one line.
-    table.add_column(no_wrap=True)
-    for document in listed.documents:
-        marks = ", ".join(name for name in ("outdated", "incomplete") if getattr(document, name))
-        gone = "; its file is gone" if document.has_original is False else ""
-        state = f"{document.state} ({document.code})" if document.code else document.state
-        facts = (document.id, state, f"{marks}{gone}", document.collection, plain(document.source))
-        table.add_row(*map(Text, facts))
-    print_table(table)
+    print_rows(map(_cells, listed.documents))
     _print_next_steps(listed.documents)
-    more = f" Go on with: --cursor {listed.next}" if listed.next else ""
-    out.print(f"{quantity(len(listed.documents), 'document')}.{more}")
+    out.print(page_end(len(listed.documents), "document", listed.next))
+
+
+def _cells(document: DocumentSummary) -> tuple[str, ...]:
+    marks = ", ".join(name for name in ("outdated", "incomplete") if getattr(document, name))
+    gone = "; its file is gone" if document.has_original is False else ""
+    state = f"{document.state} ({document.code})" if document.code else document.state
+    return (document.id, state, f"{marks}{gone}", document.collection, document.source)
 
 
 def _print_next_steps(shown: list[DocumentSummary]) -> None:

@@ -14,7 +14,7 @@ from pipeline.cli.failure_messages import messages_app
 from pipeline.cli.failures_output import print_archived, print_dry_run, print_history, print_list, print_quarantined
 from pipeline.cli.list_options import Before, Code, Cursor, OfCollection, Since, Source
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import out, print_json, quantity
+from pipeline.cli.output import out, print_json, quantity, show
 from pipeline.cli.usage import Commands
 
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ def failures_list(
 
     query = FailureQuery(code, stage, job, collection, source, since, before, quarantined=quarantined or None)
     listed = manager_of(settings_of(context, data_dir, server)).list_failures(query, cursor, limit)
-    if json:
-        print_json(listed.model_dump())
-    else:
-        print_list(listed)
+    show(listed, print_list, as_json=json)
 
 
 @failures_app.command("show")
@@ -91,29 +88,21 @@ def failures_show(
 ) -> None:
     """Show every attempt of a document, with the errors on its way: when, where, and which worker had it."""
     history = manager_of(settings_of(context, data_dir, server)).failure(id_or_source)
-    if json:
-        print_json(history.model_dump())
-    else:
-        print_history(history)
+    show(history, print_history, as_json=json)
 
 
 @failures_app.command("archived")
 def failures_archived(
     context: typer.Context,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Failures at most.")] = 100,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """List failures that stayed open for `failures_days`, those archived last first."""
     listed = manager_of(settings_of(context, data_dir, server)).archived_failures(cursor, limit)
-    if json:
-        print_json(listed.model_dump())
-    else:
-        print_archived(listed)
+    show(listed, print_archived, as_json=json)
 
 
 @failures_app.command("retry")

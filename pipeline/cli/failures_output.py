@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.list_options import page_end
 from pipeline.cli.output import command, out, plain, print_table, quantity
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def print_archived(listed: ArchivedFailureList) -> None:
     for record in listed.failures:
         out.print(Text(plain(f"{record.failed_at}  {record.code} in {record.stage}  {record.source}")))
         out.print(Text(plain(f"    {record.message}")))
-    more = f" Go on with: --cursor {listed.next}" if listed.next else ""
-    out.print(f"{quantity(len(listed.failures), 'archived failure')}.{more}" if listed.failures else "There are none.")
+    number = len(listed.failures)
+    out.print(page_end(number, "archived failure", listed.next) if number else "There are none.")
 
 
 def print_history(history: FailureHistory) -> None:

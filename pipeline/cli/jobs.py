@@ -5,34 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from pipeline.cli.connect import manager_of
-from pipeline.cli.list_options import Before, Cursor, OfCollection, Since, full_page
+from pipeline.cli.list_options import Before, Cursor, OfCollection, Since, full_page, page_end, print_rows
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, plain, print_json, print_table, quantity
+from pipeline.cli.output import command, out, quantity, show
 
 if TYPE_CHECKING:
     from pipeline.results import JobList, JobSummary
 
 __all__ = ["jobs"]
 
+State = Annotated[
+    str | None, typer.Option("--state", help="Only in this state, e.g. running or partial.", show_default=False)
+]
+OfWorkflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.", show_default=False)]
+FailedWith = Annotated[
+    str | None, typer.Option("--code", help="Only those in which a document failed so.", show_default=False)
+]
+
 OUTCOMES = ("completed", "unchanged", "failed", "cancelled", "deleted")
 
 
 def jobs(
     context: typer.Context,
-    state: Annotated[
-        str | None, typer.Option("--state", help="Only in this state, e.g. running or partial.", show_default=False)
-    ] = None,
+    state: State = None,
     collection: OfCollection = None,
-    workflow: Annotated[
-        str | None, typer.Option("--workflow", "-w", help="Only of this workflow.", show_default=False)
-    ] = None,
-    code: Annotated[
-        str | None, typer.Option("--code", help="Only those in which a document failed so.", show_default=False)
-    ] = None,
+    workflow: OfWorkflow = None,
+    code: FailedWith = None,
     since: Since = None,
     before: Before = None,
     sort: Annotated[str, typer.Option("--sort", help="`time`, or `-time`: the newest first.")] = "-time",
@@ -50,27 +50,19 @@ def jobs(
     query = JobQuery(state, collection, workflow, code, since, before, sort, cursor, limit)
     rows, following = full_page(manager_of(settings).list_jobs, query, lambda page: page.jobs)
     listed = JobList(jobs=rows, next=following)
-    if json:
-        print_json(listed.model_dump())
-    else:
-        _print(listed)
+    show(listed, _print, as_json=json)
 
 
 def _print(listed: JobList) -> None:
     if not listed.jobs:
         out.print("There are none.")
         return
-    table = Table.grid(padding=(0, 2))
-    # Ids are copied from a terminal: they stay on one line.
-    table.add_column(no_wrap=True)
-    for job in listed.jobs:
-        facts = (job.id, job.state, job.created_at or "", job.collection, job.workflow, _counts(job))
-        table.add_row(*(Text(plain(fact)) for fact in facts))
-    print_table(table)
+    print_rows(
+        (job.id, job.state, job.created_at or "", job.collection, job.workflow, _counts(job)) for job in listed.jobs
+    )
     if any(job.failed for job in listed.jobs):
         out.print(f"What failed, and what to do: {command('failures list --job ID')}")
-    more = f" Go on with: --cursor {listed.next}" if listed.next else ""
-    out.print(f"{quantity(len(listed.jobs), 'job')}.{more}")
+    out.print(page_end(len(listed.jobs), "job", listed.next))
 
 
 def _counts(job: JobSummary) -> str:

@@ -1,18 +1,22 @@
-"""Options that the commands with lists share, and how such a command fills its page."""
+"""What the commands with lists share: options, how a page is filled, and how it is printed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.output import plain, print_table, quantity
 
 if TYPE_CHECKING:
     from pipeline.lists.documents import DocumentQuery
     from pipeline.lists.jobs import JobQuery
 
-__all__ = ["Before", "Code", "Cursor", "OfCollection", "Since", "Source", "full_page"]
+__all__ = ["Before", "Code", "Cursor", "OfCollection", "Since", "Source", "full_page", "page_end", "print_rows"]
 
 Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
 Cursor = Annotated[str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)]
@@ -31,6 +35,20 @@ Before = Annotated[
 
 Query = TypeVar("Query", "DocumentQuery", "JobQuery")
 T = TypeVar("T")
+
+
+def print_rows(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of texts as a table without a head, whose first column is ids."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)  # ids are copied from a terminal: they stay on one line
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    print_table(table)
+
+
+def page_end(number: int, noun: str, following: str | None) -> str:
+    """The line below a page: how many rows it has, and how to see the following ones."""
+    return f"{quantity(number, noun)}." + (f" Go on with: --cursor {following}" if following else "")
 
 
 def full_page(

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DataDir, Json, local_settings_of
+from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import FAILED, out, plain, print_json
 from pipeline.cli.usage import Commands
+
+if TYPE_CHECKING:
+    from pipeline.results import NotificationRule, NotificationTest
+    from pipeline.settings import Settings
 
 __all__ = ["notify_app"]
 
 notify_app = Commands(help="Notifications: list the rules, send a test by each.", no_args_is_help=True)
 
 NO_RULES = "No rules: no one is notified. docs/notifications.md says how the setting `notify` is written."
-STATES = ("waiting", "sending", "delivered", "failed")
 
 
 @notify_app.command("list")
-def notify_list(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
+def notify_list(context: typer.Context, json: Json = False, server: Server = None, data_dir: DataDir = None) -> None:
     """List the rules: what each reports to whom, and its deliveries of the last week by state."""
-    from pipeline.catalog.work import outbox
-    from pipeline.services import Services
-    from pipeline.settings.printable import printable_settings
-
-    settings = local_settings_of(context, data_dir)
-    with Services(settings).catalog.connect() as connection:
-        counts = outbox.count_of_rules(connection)
-    rules = printable_settings(settings)["notify"]
-    for rule, chosen in zip(rules, settings.notify, strict=True):
-        by_state = [counts.get((chosen.name, address), {}) for address in chosen.to]
-        rule["deliveries"] = {state: sum(number.get(state, 0) for number in by_state) for state in STATES}
+    rules = _rules(settings_of(context, data_dir, server))
     if json:
-        print_json({"rules": rules})
+        print_json({"rules": [rule.model_dump() for rule in rules]})
         return
     for rule in rules:
         out.print(plain(_line(rule)))
@@ -49,32 +41,53 @@ def notify_test(
         str | None, typer.Argument(metavar="RULE", help="A rule; nothing for all.", show_default=False)
     ] = None,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Send a test message by every rule now, and say what became of it."""
+    tests = _send_tests(settings_of(context, data_dir, server), rule)
+    if json:
+        print_json({"tests": [test.model_dump() for test in tests]})
+    for test in tests if not json else ():
+        result = f"accepted ({test.status})" if test.accepted else f"not accepted: {test.error}"
+        out.print(plain(f"{test.rule}  {test.address}  {result}"))
+    if not tests and not json:
+        out.print(NO_RULES)
+    raise typer.Exit(0 if all(test.accepted for test in tests) else FAILED)
+
+
+def _rules(settings: Settings) -> list[NotificationRule]:
+    """The rules of the server that the settings name, or of this machine."""
+    if settings.server is not None:
+        from pipeline.cli.remote import client_of
+
+        return client_of(settings).notifications().rules
+    from pipeline.notify.rule_list import list_rules
+    from pipeline.services import Services
+
+    return list_rules(Services(settings)).rules
+
+
+def _send_tests(settings: Settings, rule: str | None) -> list[NotificationTest]:
+    """Send the messages from the server that the settings name, or from this machine."""
+    if settings.server is not None:
+        from pipeline.cli.remote import client_of
+
+        return client_of(settings).send_test_notifications(rule).tests
     import asyncio
 
     from pipeline.notify.trial import choose, send_tests
 
-    settings = local_settings_of(context, data_dir)
-    outcomes = asyncio.run(send_tests(settings, choose(settings, rule)))
-    if json:
-        print_json({"tests": [asdict(outcome) for outcome in outcomes]})
-    for outcome in outcomes if not json else ():
-        result = f"accepted ({outcome.status})" if outcome.accepted else f"not accepted: {outcome.error}"
-        out.print(plain(f"{outcome.rule}  {outcome.address}  {result}"))
-    if not outcomes and not json:
-        out.print(NO_RULES)
-    raise typer.Exit(0 if all(outcome.accepted for outcome in outcomes) else FAILED)
+    return asyncio.run(send_tests(settings, choose(settings, rule))).tests
 
 
-def _line(rule: dict[str, Any]) -> str:
-    parts = [f"{rule['name']}  {', '.join(rule['events'])} to {', '.join(rule['to'])}"]
-    if rule["minimum_severity"] != "info":
-        parts.append(f"from {rule['minimum_severity']} on")
-    if rule["quiet_hours"]:
-        parts.append(f"quiet {rule['quiet_hours']} {rule['timezone']}")
-    if rule["digest_s"]:
-        parts.append(f"gathered for {rule['digest_s']:g} s")
-    states = ", ".join(f"{number} {state}" for state, number in rule["deliveries"].items() if number)
+def _line(rule: NotificationRule) -> str:
+    parts = [f"{rule.name}  {', '.join(rule.events)} to {', '.join(rule.to)}"]
+    if rule.minimum_severity != "info":
+        parts.append(f"from {rule.minimum_severity} on")
+    if rule.quiet_hours:
+        parts.append(f"quiet {rule.quiet_hours} {rule.timezone}")
+    if rule.digest_s:
+        parts.append(f"gathered for {rule.digest_s:g} s")
+    states = ", ".join(f"{number} {state}" for state, number in rule.deliveries.items() if number)
     return "; ".join([*parts, f"deliveries: {states or 'none'}"])

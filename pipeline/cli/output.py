@@ -8,16 +8,18 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from pipeline.errors import StackUnavailable
     from pipeline.errors.problem import KnownError, Problem
 
@@ -35,7 +37,10 @@ __all__ = [
     "quantity",
     "reporting",
     "reread_command",
+    "show",
 ]
+
+Shown = TypeVar("Shown", bound="BaseModel")
 
 FAILED = 1
 """Exit code: some documents failed."""
@@ -105,6 +110,14 @@ def print_json(data: Any) -> None:
     text = json.dumps(data, ensure_ascii=not utf8, indent=2)
     sys.stdout.write(UNUSUAL.sub(_escaped, text) + "\n")
     sys.stdout.flush()
+
+
+def show(result: Shown, print_for_people: Callable[[Shown], None], *, as_json: bool) -> None:
+    """Print the result of a command: as its JSON document, or by a function that prints it for people."""
+    if as_json:
+        print_json(result.model_dump())
+    else:
+        print_for_people(result)
 
 
 def _escaped(found: re.Match[str]) -> str:

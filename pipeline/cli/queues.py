@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pipeline.cli.connect import manager_of_running_stack
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, print_json, print_table, quantity
+from pipeline.cli.output import command, out, print_table, quantity, show
 
 if TYPE_CHECKING:
     from pipeline.results import QueueList, QueueStatus
@@ -23,10 +23,7 @@ def queues(context: typer.Context, json: Json = False, server: Server = None, da
     """Show what waits in each queue, by priority, and how fast it empties."""
     with manager_of_running_stack(settings_of(context, data_dir, server)) as manager:
         listed = manager.list_queues()
-    if json:
-        print_json(listed.model_dump())
-    else:
-        _print(listed)
+    show(listed, _print, as_json=json)
 
 
 def _print(listed: QueueList) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DataDir, Json, local_settings_of
-from pipeline.cli.output import command, note, out, print_json, quantity
+from pipeline.cli.output import command, note, out, quantity, show
 
 if TYPE_CHECKING:
     from pipeline.results import RestoreReport
@@ -28,10 +28,7 @@ def restore(
     from pipeline.backup import restore as restore_backup
 
     report = restore_backup(local_settings_of(context, data_dir), folder, note)
-    if json:
-        print_json(report.model_dump())
-    else:
-        _print(report)
+    show(report, _print, as_json=json)
 
 
 def _print(report: RestoreReport) -> None:

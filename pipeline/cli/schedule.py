@@ -11,14 +11,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.options import DataDir, Json, Server, local_settings_of, settings_of
+from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import FAILED, command, note, out, plain, print_json, print_table
 from pipeline.cli.usage import Commands, refuse_misplaced_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.results import DailyMetricsList, ScheduledEntry, ScheduleList
+    from pipeline.results import DailyMetrics, ScheduledEntry, ScheduleList
     from pipeline.settings import Settings
 
 __all__ = ["schedule_app"]
@@ -66,17 +66,15 @@ def schedule_days(
     context: typer.Context,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Days at most.")] = 31,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Show the stored numbers of the last days: documents, chunks, failures, OCR pages, durations by stage."""
-    from pipeline import schedule
-    from pipeline.services import Services
-
-    listed = schedule.list_days(Services(local_settings_of(context, data_dir)), limit=limit)
+    days = _read_days(settings_of(context, data_dir, server), limit)
     if json:
-        print_json(listed.model_dump())
+        print_json({"days": [day.model_dump() for day in days]})
     else:
-        _print_days(listed)
+        _print_days(days)
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:
@@ -101,6 +99,17 @@ def _read(settings: Settings) -> ScheduleList:
     from pipeline.services import Services
 
     return schedule.list_entries(Services(settings))
+
+
+def _read_days(settings: Settings, limit: int) -> list[DailyMetrics]:
+    if settings.server is not None:
+        from pipeline.cli.remote import client_of
+
+        return client_of(settings).daily_metrics(limit=limit)
+    from pipeline import schedule
+    from pipeline.services import Services
+
+    return schedule.list_days(Services(settings), limit=limit).days
 
 
 @contextmanager
@@ -147,13 +156,13 @@ def _short(time_text: str) -> str:
     return time_text[:16].replace("T", " ") if time_text[:4].isdigit() else time_text
 
 
-def _print_days(listed: DailyMetricsList) -> None:
+def _print_days(days: list[DailyMetrics]) -> None:
     table = Table("day", "documents", "unchanged", "failed", "chunks", "OCR pages", "p95 by stage (s)", box=None)
-    for day in listed.days:
+    for day in days:
         slow = ", ".join(f"{stage} {found.p95_s:.1f}" for stage, found in day.stages.items())
         numbers = (day.documents, day.unchanged, day.failed, day.chunks, day.pages_ocr)
         table.add_row(day.day, *map(str, numbers), slow)
-    if listed.days:
+    if days:
         print_table(table)
     else:
         note(f"No day is stored yet; store those that are over with: {command('schedule run metrics')}")

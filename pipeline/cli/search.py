@@ -70,6 +70,15 @@ def search(
         list[str] | None,
         typer.Option("--tag", help="Only documents with this tag; may be repeated: any of them.", show_default=False),
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="KEY=VALUE",
+            help="Only documents with this value in their metadata; may be repeated: of one key, any of its values.",
+            show_default=False,
+        ),
+    ] = None,
     page: Annotated[int | None, typer.Option("--page", min=1, help="Only this page.", show_default=False)] = None,
     after: Annotated[str | None, typer.Option("--after", help="Modified after (ISO 8601).", show_default=False)] = None,
     before: Annotated[
@@ -103,7 +112,7 @@ def search(
     data_dir: DataDir = None,
 ) -> None:
     """Search, with page and passage of every hit."""
-    from pipeline.search import Question, resolve_media_types
+    from pipeline.search import Question, metadata_of, resolve_media_types
     from pipeline.types import canonical
     from pipeline.vectorstore.base import Filter
 
@@ -114,6 +123,7 @@ def search(
         page=page,
         modified_after=_utc(after),
         modified_before=_utc(before),
+        metadata=metadata_of(where or []),
     )
     settings = settings_of(context, data_dir, server)
     names = tuple(dict.fromkeys(collection or ()))
@@ -142,7 +152,7 @@ def _search_on_server(
     """Search on the server that the settings name; without a collection in that of the server's settings."""
     from pipeline.cli.remote import client_of
 
-    fields = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
+    fields = ("sources", "media_types", "tags", "page", "modified_after", "modified_before", "metadata")
     where = {name: getattr(asked.where, name) for name in fields if getattr(asked.where, name)}
     collection = names if len(names) > 1 else next(iter(names), None)
     return client_of(settings).search(asked.text, collection, asked.limit, asked.mode, where, **options)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.cli.connect import manager_of, services_of_running_stack, through_losses
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, plain, print_json, print_table, quantity, reread_command
+from pipeline.cli.output import command, out, plain, print_table, quantity, reread_command, show
 from pipeline.errors import BadRequest
 from pipeline.names import ANALYSER
 
@@ -49,10 +49,7 @@ def status(
 
         with services_of_running_stack(settings) as services:
             shown = _read(TaskManager(services), any_id)
-    if json:
-        print_json(shown.model_dump())
-    else:
-        _print(shown)
+    show(shown, _print, as_json=json)
 
 
 def _read(

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pipeline.cli.connect import manager_of
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import out, print_json, print_table
+from pipeline.cli.output import out, print_table, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +22,7 @@ __all__ = ["summary"]
 def summary(context: typer.Context, json: Json = False, server: Server = None, data_dir: DataDir = None) -> None:
     """Show documents by state, tasks by stage, and what has ended in the last hour, day and week."""
     found = manager_of(settings_of(context, data_dir, server)).summary()
-    if json:
-        print_json(found.model_dump())
-    else:
-        _print(found)
+    show(found, _print, as_json=json)
 
 
 def _print(found: Summary) -> None:

@@ -9,12 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.connect import manager_of_running_stack
+from pipeline.cli.list_options import Cursor, page_end, print_rows
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, plain, print_json, print_table, quantity
+from pipeline.cli.output import command, out, plain, print_json, print_table, quantity, show
 from pipeline.cli.usage import Commands
 
 if TYPE_CHECKING:
-    from pipeline.results import TaskDetail, TaskList, TaskTry
+    from pipeline.results import RegisteredTask, TaskDetail, TaskList, TaskRecord, TaskTry
 
 __all__ = ["tasks_app"]
 
@@ -33,9 +34,7 @@ def tasks_list(
     ] = None,
     job: Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Tasks at most.")] = 100,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
@@ -46,10 +45,7 @@ def tasks_list(
     query = TaskQuery(stage, state, job)
     with manager_of_running_stack(settings_of(context, data_dir, server)) as manager:
         listed = manager.list_tasks(query, cursor, limit)
-    if json:
-        print_json(listed.model_dump())
-    else:
-        _print_list(listed)
+    show(listed, _print_list, as_json=json)
 
 
 @tasks_app.command("show")
@@ -59,10 +55,7 @@ def tasks_show(
     """Show a task with its documents, its result and its tries."""
     with manager_of_running_stack(settings_of(context, data_dir, server)) as manager:
         task = manager.task_detail(task_id)
-    if json:
-        print_json(task.model_dump())
-    else:
-        _print_task(task)
+    show(task, _print_task, as_json=json)
 
 
 @tasks_app.command("revoke")
@@ -80,19 +73,23 @@ def tasks_revoke(
 
 
 def _print_list(listed: TaskList) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)  # ids are copied from a terminal: they stay on one line
-    for registered in listed.registered:
-        table.add_row(registered.name, f"queue {registered.queue}", quantity(registered.workers, "worker"))
-    for task in listed.tasks:
-        facts = (task.id, task.state, f"{task.stage} {task.part}", task.worker or "", f"job {task.job_id}")
-        table.add_row(*(Text(plain(fact)) for fact in (*facts, task.published_at or "")))
-    if not table.row_count:
+    rows = [*map(_cells_of_kind, listed.registered), *map(_cells, listed.tasks)]
+    if not rows:
         out.print("There are none.")
         return
-    print_table(table)
-    more = f" Go on with: --cursor {listed.next}" if listed.next else ""
-    out.print(f"{quantity(table.row_count, 'task')}. See one with: {command('tasks show ID')}{more}")
+    print_rows(rows)
+    if listed.tasks:
+        out.print(f"See one with: {command('tasks show ID')}")
+    out.print(page_end(len(rows), "task", listed.next))
+
+
+def _cells_of_kind(kind: RegisteredTask) -> tuple[str, ...]:
+    return (kind.name, f"queue {kind.queue}", quantity(kind.workers, "worker"))
+
+
+def _cells(task: TaskRecord) -> tuple[str, ...]:
+    stage, job = f"{task.stage} {task.part}", f"job {task.job_id}"
+    return (task.id, task.state, stage, task.worker or "", job, task.published_at or "")
 
 
 def _print_task(task: TaskDetail) -> None:

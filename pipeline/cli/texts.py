@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipeline.cli.connect import connected_services
 from pipeline.cli.options import Collection, DataDir, Json, Priority, Server, Workflow, settings_of
-from pipeline.cli.output import command, out, plain, print_json, quantity
+from pipeline.cli.output import command, out, plain, print_json, quantity, show
 from pipeline.cli.usage import Commands
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ def texts_show(
     """Show a text record as readers see it now."""
     settings = settings_of(context, data_dir, server)
     record = _find(settings, text_id, collection)
-    if json:
-        print_json(record.model_dump())
-    else:
-        _print(record)
+    show(record, _print, as_json=json)
 
 
 @texts_app.command("delete")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.cli.connect import connected_services
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, note, out, plain, print_json, quantity
+from pipeline.cli.output import command, note, out, plain, quantity, show
 from pipeline.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -31,23 +31,27 @@ LINE_EVERY = 10_000
 
 SAMPLE = 200
 
+Repair = Annotated[bool, typer.Option("--repair", help="Mend what differs; only what is gone is embedded.")]
+OnlyCollection = Annotated[
+    str | None, typer.Option("--collection", "-c", help="Only this collection; all by default.", show_default=False)
+]
+Sample = Annotated[
+    int, typer.Option("--sample", min=0, help="Documents whose vectors and kept texts are compared too.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="Compare the vectors and kept texts of all documents.")]
+PerSecond = Annotated[
+    float | None,
+    typer.Option("--per-second", min=1, help="Points or documents a second at most.", show_default=False),
+]
+
 
 def verify(
     context: typer.Context,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what differs; only what is gone is embedded.")] = False,
-    collection: Annotated[
-        str | None, typer.Option("--collection", "-c", help="Only this collection; all by default.", show_default=False)
-    ] = None,
-    sample: Annotated[
-        int, typer.Option("--sample", min=0, help="Documents whose vectors and kept texts are compared too.")
-    ] = SAMPLE,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Compare the vectors and kept texts of all documents.")
-    ] = False,
-    per_second: Annotated[
-        float | None,
-        typer.Option("--per-second", min=1, help="Points or documents a second at most.", show_default=False),
-    ] = None,
+    repair: Repair = False,
+    collection: OnlyCollection = None,
+    sample: Sample = SAMPLE,
+    everything: Everything = False,
+    per_second: PerSecond = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
@@ -69,10 +73,7 @@ def verify(
             wait=partial(_follow, services, quiet=json),
         )
         result = verify_index(services, request)
-    if json:
-        print_json(result.model_dump())
-    else:
-        _print(result)
+    show(result, _print, as_json=json)
     raise typer.Exit(0 if result.clean else 1)
 
 

@@ -188,8 +188,8 @@ def search(
 ) -> Request[SearchResult]:
     """The best passages for a question, of one or more collections.
 
-    `where` has sources, media_types, tags, page, modified_after and so on; `options` are min_score, group, rerank and
-    rerank_depth.
+    `where` has sources, media_types, tags, metadata, page, modified_after and so on; `options` are min_score, group,
+    rerank and rerank_depth.
     """
     named = "collection" if isinstance(collection, str | None) else "collections"
     body = {"query": query, "limit": limit, "mode": mode, "filter": where or {}} | _optional(**options)

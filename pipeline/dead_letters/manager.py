@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.work import failure_list, failures
 from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
-from pipeline.catalog.work.list_position import position_of, text_of
 from pipeline.catalog.work.status import resolve_id
 from pipeline.dead_letters.messages import MessageManager
 from pipeline.dead_letters.old_failures import list_archived
@@ -53,18 +53,18 @@ class FailureManager(MessageManager):
 
         Raises:
             UnknownId: there is no such job.
-            BadRequest: `after` is no position of such a list, or a time of the query is none.
+            BadRequest: `after` is no cursor of such a list, or a time of the query is none.
         """
-        position = position_of(after)
+        key = key_of("time", after)
         with self._services.catalog.connect() as connection:
             where = filter_of(connection, query, self._quarantine_after)
-            rows, following = failure_list.list_page(connection, where, position, limit)
+            rows, following = failure_list.list_page(connection, where, key, limit)
             classes = failure_list.count_classes(connection, where)
         return FailureList(
             failures=[record_of(row, self._quarantine_after) for row in rows],
             counts=[FailureCount(**found._asdict()) for found in classes],
             total=sum(found.documents for found in classes),
-            next=text_of(following),
+            next=cursor_of("time", following),
         )
 
     def failure(self, id_or_source: str) -> FailureHistory:

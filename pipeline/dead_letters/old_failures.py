@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.work import archived_failures
 from pipeline.catalog.work.failure_list import FailureFilter
-from pipeline.errors import BadRequest
 from pipeline.results import ArchivedFailure, ArchivedFailureList, iso
 from pipeline.services import Services
 
@@ -54,12 +54,11 @@ def list_archived(services: Services, after: str | None = None, limit: int = 100
         limit: failures of one page at most.
 
     Raises:
-        BadRequest: `after` is no position of such a list.
+        BadRequest: `after` is no cursor of such a list.
     """
-    if after is not None and not after.isdecimal():
-        raise BadRequest("No list of archived failures has given this cursor.", "Take `next` of the page before.")
+    key = key_of("archived", after)
     with services.catalog.connect() as connection:
-        rows, following = archived_failures.list_archived(connection, None if after is None else int(after), limit)
+        rows, following = archived_failures.list_archived(connection, key, limit)
     times = {"failed_at": "created_at", "archived_at": "archived_at"}
     names = set(ArchivedFailure.model_fields) - times.keys()
     failures = [
@@ -68,4 +67,4 @@ def list_archived(services: Services, after: str | None = None, limit: int = 100
         )
         for row in rows
     ]
-    return ArchivedFailureList(failures=failures, next=None if following is None else str(following))
+    return ArchivedFailureList(failures=failures, next=cursor_of("archived", following))

@@ -87,18 +87,24 @@ def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
             stage_traces.end(services, claim, runner, trace, "retried")
             _pass_gate(claim, runner, RETRIED)
             raise
-        _pass_gate(claim, runner, WORKED)
-        committed = _commit_or_hand_back(services, claim, runner, done)
-        _pass_gate(claim, runner, COMMITTED if committed else LOST)
-        if committed:
-            _publish_next(services, claim, done)
-        _clean_up(done.tidy if committed else done.lost, claim)
+        committed = _settle(services, claim, runner, done)
         seconds, outcome = time.monotonic() - began, done.outcome if committed else "lost"
         count(services.redis, claim.stage, outcome, seconds)
         stage_traces.end(services, claim, runner, trace, outcome)
         if committed:
             count_chunks(services.redis, done.facts or {})
             log.info("stage.done", ms=round(seconds * 1000), **(done.facts or {}))
+
+
+def _settle(services: Services, claim: Claim, runner: str, done: Done) -> bool:
+    """Commit what a task has done, publish what follows it, and clean up; whether it was committed."""
+    _pass_gate(claim, runner, WORKED)
+    committed = _commit_or_hand_back(services, claim, runner, done)
+    _pass_gate(claim, runner, COMMITTED if committed else LOST)
+    if committed:
+        _publish_next(services, claim, done)
+    _clean_up(done.tidy if committed else done.lost, claim)
+    return committed
 
 
 def give_up(services: Services, task_id: str, cause: Failure) -> None:

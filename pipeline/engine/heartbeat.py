@@ -104,17 +104,12 @@ def start_heartbeat(
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
 
-    def sign_off() -> None:
+    def end() -> None:
         ended.set()
         thread.join(every_s)  # a heartbeat after the deletion would outlive it
-        try:
-            if holds_messages:
-                connection.set(_signed_off_key(node), 1, ex=SIGNED_OFF_S)
-            connection.delete(alive_key(node))
-        except redis.RedisError as error:
-            log.warning("heartbeat.failed", error=str(error))
+        _sign_off(connection, node, holds_messages)
 
-    return sign_off
+    return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +221,15 @@ def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool,
                 pipe.sadd(NODES, node)
             pipe.set(alive_key(node), capabilities, px=int(ttl_s * 1000))
             pipe.execute()
+    except redis.RedisError as error:
+        log.warning("heartbeat.failed", error=str(error))
+
+
+def _sign_off(connection: redis.Redis, node: str, registered: bool) -> None:
+    try:
+        if registered:
+            connection.set(_signed_off_key(node), 1, ex=SIGNED_OFF_S)
+        connection.delete(alive_key(node))
     except redis.RedisError as error:
         log.warning("heartbeat.failed", error=str(error))
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.catalog import Connection
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.documents import listing
 from pipeline.catalog.documents.list_conditions import DocumentFilter
 from pipeline.catalog.documents.listing import Sort
 from pipeline.catalog.index import collections
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.ingest.walk import path_of
-from pipeline.lists.cursors import key_of, sort_of, text_of
+from pipeline.lists.sorting import sort_of
 from pipeline.moments import moment_of
 from pipeline.names import STATES
 from pipeline.results import DocumentList, DocumentSummary, iso
@@ -35,7 +36,7 @@ class DocumentQuery:
 
     `source` is a name or a glob, as for a search. `since` and `before` are about the time when a document came in for
     the first time: times in ISO 8601, or durations before now such as `2h` or `3d`. `sort` is one of `ORDERS`, with a
-    minus before it from the last to the first. A page has the `limit` documents after the place `after` at most.
+    minus before it from the last to the first. A page has the `limit` documents after the cursor `after` at most.
     """
 
     collection: str | None = None
@@ -67,7 +68,7 @@ def list_documents(services: Services, query: DocumentQuery) -> DocumentList:
 
     Raises:
         UnknownId: there is no such collection.
-        BadRequest: the query's `after` is no place in a list of this order, or a time of it is none.
+        BadRequest: the query's `after` is no cursor of a list of this order, or a time of it is none.
     """
     order, descending = sort_of(query.sort, ORDERS)
     after, where = key_of(order, query.after), _filter_of(query)
@@ -78,7 +79,7 @@ def list_documents(services: Services, query: DocumentQuery) -> DocumentList:
         if query.source is not None:
             where = _named(connection, where, query.source)
         rows, following = listing.list_documents(connection, where, Sort(order, descending), after, query.limit)
-    return DocumentList(documents=[_summary(services, row) for row in rows], next=text_of(order, following))
+    return DocumentList(documents=[_summary(services, row) for row in rows], next=cursor_of(order, following))
 
 
 def _filter_of(query: DocumentQuery) -> DocumentFilter:

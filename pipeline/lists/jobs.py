@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.work import job_list
 from pipeline.catalog.work.job_list import STATES, JobFilter
 from pipeline.errors import BadRequest
-from pipeline.lists.cursors import key_of, sort_of, text_of
+from pipeline.lists.sorting import sort_of
 from pipeline.moments import moment_of
 from pipeline.results import JobList, JobState, JobSummary, iso
 from pipeline.services import Services
@@ -29,7 +30,7 @@ class JobQuery:
 
     `code`: a document failed with it in the job. `since` and `before` are about the time when a job was submitted:
     times in ISO 8601, or durations before now such as `2h` or `3d`. `sort` is `time`, or `-time` from the newest on. A
-    page has the `limit` jobs after the place `after` at most.
+    page has the `limit` jobs after the cursor `after` at most.
     """
 
     state: str | None = None
@@ -56,7 +57,7 @@ def list_jobs(services: Services, query: JobQuery) -> JobList:
     meet the conditions.
 
     Raises:
-        BadRequest: the query's `after` is no place in such a list, or a time of it is none.
+        BadRequest: the query's `after` is no cursor of such a list, or a time of it is none.
     """
     order, descending = sort_of(query.sort, ORDERS)
     after, now = key_of(order, query.after), time.time()
@@ -70,7 +71,7 @@ def list_jobs(services: Services, query: JobQuery) -> JobList:
     )
     with services.catalog.connect() as connection:
         rows, following = job_list.list_jobs(connection, where, after, query.limit, descending=descending)
-    return JobList(jobs=[_summary(row) for row in rows], next=text_of(order, following))
+    return JobList(jobs=[_summary(row) for row in rows], next=cursor_of(order, following))
 
 
 def _summary(row: Mapping[str, Any]) -> JobSummary:

@@ -8,12 +8,12 @@ from itertools import islice
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import cursor_of, key_of
 from pipeline.catalog.documents.listing import count_outdated
 from pipeline.catalog.work import batches, ended_since, jobs, task_list
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_task
 from pipeline.catalog.work.kept_value import KeptValue
-from pipeline.catalog.work.list_position import position_of, text_of
 from pipeline.engine.heartbeat import intake_node, living_capabilities, living_nodes, registered_nodes
 from pipeline.engine.liveness import living_runners, pool_pids_of, tasks_at_work
 from pipeline.engine.worker_report import read_reports
@@ -71,9 +71,9 @@ class MonitoringManager:
 
         Raises:
             UnknownId: there is no such job.
-            BadRequest: `after` is no position of such a list.
+            BadRequest: `after` is no cursor of such a list.
         """
-        position = position_of(after)
+        key = key_of("time", after)
         if query.state == REGISTERED:
             return TaskList(tasks=[], registered=list_registered(self._living().values(), query.stage))
         with self._services.catalog.connect() as connection:
@@ -82,11 +82,11 @@ class MonitoringManager:
             around = self._surroundings()
             if query.job_id is not None and not jobs.exists(connection, query.job_id):
                 raise UnknownId(f"There is no job {query.job_id}.")
-            rows = list(islice(find_tasks(connection, query, around, position, limit + 1), limit + 1))
+            rows = list(islice(find_tasks(connection, query, around, key, limit + 1), limit + 1))
         more = len(rows) > limit
         return TaskList(
             tasks=[record_of(row, around) for row in rows[:limit]],
-            next=text_of(task_list.position_of_row(rows[limit - 1])) if more else None,
+            next=cursor_of("time", task_list.key_of_row(rows[limit - 1])) if more else None,
         )
 
     def task_detail(self, id_or_prefix: str) -> TaskDetail:

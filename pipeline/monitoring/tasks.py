@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, get_args
 
 from pipeline.catalog import Connection
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.work import task_list
-from pipeline.catalog.work.list_position import Position
 from pipeline.catalog.work.status import worker_of
 from pipeline.catalog.work.task_list import COUNTERS, TaskFilter
 from pipeline.errors import BadRequest
@@ -71,7 +71,7 @@ NOTHING = Surroundings((), {})
 
 
 def find_tasks(
-    connection: Connection, query: TaskQuery, around: Surroundings, after: Position | None, at_once: int
+    connection: Connection, query: TaskQuery, around: Surroundings, after: Key | None, at_once: int
 ) -> Iterator[Mapping[Any, Any]]:
     """Rows of the tasks that meet the conditions, newest first, read as far as they are consumed.
 
@@ -79,7 +79,7 @@ def find_tasks(
         connection: the catalog.
         query: the conditions.
         around: what the broker and the workers know.
-        after: rows behind this position; None for all.
+        after: rows after this key; None for all.
         at_once: rows that are read at once.
     """
     states = task_list.STATES if query.state is None else IN_LEDGER.get(query.state, ("due",))
@@ -88,7 +88,7 @@ def find_tasks(
         rows: Iterable[Mapping[Any, Any]] = (
             row
             for row in task_list.list_among(connection, where, around.received.keys())
-            if after is None or task_list.position_of_row(row) < after
+            if after is None or task_list.key_of_row(row) < after
         )
     else:
         rows = task_list.iterate(connection, where, after, at_once)

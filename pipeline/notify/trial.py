@@ -6,27 +6,17 @@ import asyncio
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pipeline.catalog.work.notices import Notice
 from pipeline.errors import HookRefused, UnknownId
 from pipeline.notify.base import Notification, SendError
 from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders
+from pipeline.results import NotificationTest, NotificationTestList
 from pipeline.settings import NotifyRule, Settings
+from pipeline.settings.printable import printable_address
 
-__all__ = ["Outcome", "choose", "send_tests"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one test message; `status` and `error` as a delivery has them."""
-
-    rule: str
-    address: str
-    accepted: bool
-    status: int | None
-    error: str | None
+__all__ = ["choose", "send_tests"]
 
 
 def choose(settings: Settings, name: str | None) -> Sequence[NotifyRule]:
@@ -41,17 +31,17 @@ def choose(settings: Settings, name: str | None) -> Sequence[NotifyRule]:
     return chosen
 
 
-async def send_tests(settings: Settings, rules: Sequence[NotifyRule]) -> list[Outcome]:
+async def send_tests(settings: Settings, rules: Sequence[NotifyRule]) -> NotificationTestList:
     """Send one message to each address of these rules, all at the same time."""
     senders = Senders(settings)
     try:
         sending = [_send(senders, rule, address) for rule in rules for address in rule.to]
-        return list(await asyncio.gather(*sending))
+        return NotificationTestList(tests=await asyncio.gather(*sending))
     finally:
         senders.close()
 
 
-async def _send(senders: Senders, rule: NotifyRule, address: str) -> Outcome:
+async def _send(senders: Senders, rule: NotifyRule, address: str) -> NotificationTest:
     delivery_id, now = str(uuid.uuid4()), time.time()
     notice = Notice(delivery_id, "test", "test", "info", cleared=False, at=now, facts={"rule": rule.name})
     body = body_of(delivery_id, rule.name, now, [notice]).encode()
@@ -66,4 +56,5 @@ async def _send(senders: Senders, rule: NotifyRule, address: str) -> Outcome:
         status, error = failed.status, failed.message
     except OSError as failed:  # TimeoutError is one
         error = f"{type(failed).__name__}: {failed}"
-    return Outcome(rule.name, address, error is None, status, error)
+    shown = printable_address(address)
+    return NotificationTest(rule=rule.name, address=shown, accepted=error is None, status=status, error=error)

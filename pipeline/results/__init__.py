@@ -36,6 +36,12 @@ from pipeline.results.monitoring import (
     WorkerList,
     WorkerRecord,
 )
+from pipeline.results.notifications import (
+    NotificationRule,
+    NotificationRuleList,
+    NotificationTest,
+    NotificationTestList,
+)
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.schedule import (
     DailyMetrics,
@@ -95,6 +101,10 @@ __all__ = [
     "MessageList",
     "MessageRecord",
     "NeededSource",
+    "NotificationRule",
+    "NotificationRuleList",
+    "NotificationTest",
+    "NotificationTestList",
     "PartHealth",
     "Passage",
     "PeriodCounts",

@@ -23,40 +23,35 @@ __all__ = [
 ]
 
 
-class FailureRecord(Result):
+class FailedDocument(Result):
+    """What is known of a document that failed; a transient failure may simply be retried."""
+
+    document_id: str
+    job_id: str
+    collection: str
+    source: str
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool
+    failed_at: str | None
+
+
+class FailureRecord(FailedDocument):
     """A document that failed and is not cured yet; a transient one may simply be retried.
 
     `fatal_attempts` counts the attempts of this content that ended as crashed, timeout or out_of_memory; a document
     with as many as `quarantine_after` is `quarantined`: it is left alone until it is retried with force.
     """
 
-    document_id: str
-    job_id: str
-    collection: str
-    source: str
-    stage: str
-    code: str
-    message: str
-    hint: str
-    transient: bool
-    failed_at: str | None
     fatal_attempts: int = 0
     quarantined: bool = False
 
 
-class ArchivedFailure(Result):
+class ArchivedFailure(FailedDocument):
     """A failure that stayed open for `failures_days`: it is not in the list of open ones any more."""
 
-    document_id: str
-    job_id: str
-    collection: str
-    source: str
-    stage: str
-    code: str
-    message: str
-    hint: str
-    transient: bool
-    failed_at: str | None
     archived_at: str | None
 
 

@@ -8,6 +8,6 @@ the question, in parts if it is long), `retrieval` (hits of one index), `candida
 from __future__ import annotations
 
 from pipeline.search.answer import answer, search
-from pipeline.search.request import Question, SearchOptions, find_indexes, resolve_media_types
+from pipeline.search.request import Question, SearchOptions, find_indexes, metadata_of, resolve_media_types
 
-__all__ = ["Question", "SearchOptions", "answer", "find_indexes", "resolve_media_types", "search"]
+__all__ = ["Question", "SearchOptions", "answer", "find_indexes", "metadata_of", "resolve_media_types", "search"]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from extractors.registry import formats, media_types_of
 from pipeline.catalog import Connection
 from pipeline.catalog.index import collections
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import BadRequest, SpaceMismatch
+from pipeline.ingest.request import read_json
 from pipeline.services import Services
 from pipeline.types import Mode, canonical
 from pipeline.vectorstore.base import Filter
 
-__all__ = ["Group", "Question", "SearchOptions", "find_indexes", "resolve_media_types"]
+__all__ = ["Group", "Question", "SearchOptions", "find_indexes", "metadata_of", "resolve_media_types"]
 
 MAX_HITS = 1000
 MAX_COLLECTIONS = 20
@@ -104,6 +105,33 @@ def resolve_media_types(words: Sequence[str]) -> tuple[str, ...]:
         known = ", ".join(row.suffixes[0].lstrip(".") for row in formats() if row.suffixes)
         raise BadRequest(f"There is no type {unknown[0]}.", f"Name a media type, or one of: {known}.")
     return tuple(dict.fromkeys(media_type for types in by_word.values() for media_type in types))
+
+
+def metadata_of(words: Sequence[str]) -> dict[str, list[Any]]:
+    """Conditions on metadata as users write them, KEY=VALUE each: {key: values of which one must be there}.
+
+    `12` is the number and the text; a key that comes again has further values.
+
+    Raises:
+        BadRequest: one is not written so.
+    """
+    wanted: dict[str, list[Any]] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not key or not equals:
+            raise BadRequest(f"{word!r} is no condition on metadata.", "Write KEY=VALUE, e.g. colour=red.")
+        wanted.setdefault(key, []).extend([text, *_as_json(text)])
+    return wanted
+
+
+def _as_json(text: str) -> Iterator[Any]:
+    """The value that a text is as JSON, if it is one that metadata can be searched by."""
+    try:
+        value = read_json(text)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(value, dict | list):
+        yield value
 
 
 def find_indexes(services: Services, question: Question) -> dict[str, Index]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from pipeline.settings.notifications import NotifyRule
 from pipeline.settings.schema import Settings
 
-__all__ = ["printable_settings"]
+__all__ = ["printable_address", "printable_rule", "printable_settings"]
 
 SECRETS = frozenset({"qdrant_api_key", "embedding_api_key", "passwords"})
 URLS = frozenset(
@@ -22,6 +23,21 @@ MASK = "********"
 def printable_settings(settings: Settings) -> dict[str, Any]:
     """Every setting by its name, as JSON can hold it; passwords and keys are masked."""
     return {name: _printable(name, getattr(settings, name)) for name in Settings.model_fields}
+
+
+def printable_rule(rule: NotifyRule) -> dict[str, Any]:
+    """A rule of notifications as JSON can hold it, its secret and its addresses masked."""
+    addresses = [printable_address(address) for address in rule.to]
+    return {**rule.model_dump(mode="json"), "to": addresses, "secret": MASK if rule.secret else None}
+
+
+def printable_address(address: str) -> str:
+    """An address of a rule; of a URL only scheme and host: account, path and query may hold a password."""
+    scheme, is_url, rest = address.partition("://")
+    if not is_url:
+        return address
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    return f"{scheme}://{host}/{MASK}"
 
 
 def _printable(name: str, value: Any) -> Any:
@@ -36,19 +52,7 @@ def _printable(name: str, value: Any) -> Any:
 
 
 def _rules(rules: Sequence[NotifyRule]) -> list[dict[str, Any]]:
-    return [_rule(rule) for rule in rules]
-
-
-def _rule(rule: NotifyRule) -> dict[str, Any]:
-    """A rule of notifications without its secret, and its URLs without their path, which may be one."""
-    said = rule.model_dump(mode="json")
-    addresses = [_without_path(address) if "://" in address else address for address in rule.to]
-    return {**said, "to": addresses, "secret": MASK if rule.secret else None}
-
-
-def _without_path(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}/{MASK}"
+    return [printable_rule(rule) for rule in rules]
 
 
 def _without_password(url: str) -> str:
@@ -64,7 +68,7 @@ def _without_password(url: str) -> str:
 MASKED: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(SECRETS, lambda _value: MASK),
     **dict.fromkeys(URLS, _without_password),
-    "deadman_url": _without_path,
+    "deadman_url": printable_address,
     "notify": _rules,
 }
 """How settings are shown that hold secrets."""

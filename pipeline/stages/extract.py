@@ -89,42 +89,59 @@ def title_of(document: Document, source: str) -> str:
 def _read_one(
     services: Services, claim: Claim, sandbox: Sandbox, attempt: BatchedAttempt, read: ReadResults
 ) -> dict[str, int]:
-    settings, is_wanted = services.settings, wanted(services, attempt.attempt_id)
+    """Read one document into the results; its counts of pages, empty if it was not read."""
+    is_wanted = wanted(services, attempt.attempt_id)
     if not is_wanted():  # cancelled while the documents before it were read
         return {}
-    key, anew = text_key(claim.batch_id, attempt.attempt_id), dict[str, object]()
     try:
-        document = kept_document(services.spool, key)
-        if document is None and (document := known_text(services, attempt)) is not None:
-            write_json(services.spool, key, document.to_json())
-        if document is None:
-            document = _extract(services, sandbox, attempt, is_wanted)
-            read.files += 1
-            # The version may name older extractors, whose text is not kept any more.
-            anew = {"extraction": services.extraction_of(attempt.ocr)}
-            write_json(services.spool, key, document.to_json())
+        document, was_read = _text_of(services, claim, sandbox, attempt, is_wanted)
     except (ExtractError, FileNotFoundError, PermissionError) as error:
-        check_room(settings, LATER)  # a reader may have failed for want of room
+        check_room(services.settings, LATER)  # a reader may have failed for want of room
         read.failed[attempt.attempt_id] = failure_of(services, "extract", error, attempt.ocr)
         return {}
     except Unwanted:
         return {}
     except NoRoom as error:
-        if not claim.last_try or full_disk(settings, LATER) is not None:
+        if not claim.last_try or full_disk(services.settings, LATER) is not None:
             raise
         # Only this file may be unreadable on the disk.
         problem = Problem("unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, transient=True)
         read.failed[attempt.attempt_id] = Failure("extract", problem)
         return {}
-    facts = describe(document, attempt.source) | anew
+    read.files += was_read
+    read.facts[attempt.version_id] = _facts(services, claim, attempt, document, was_read)
+    if document.pending:
+        read.scanned[attempt.attempt_id] = page_groups(document.pending, services.settings.ocr_group_pages)
+    total, scanned = len(document.pages), len(document.pending)
+    return {"pages_total": total, "pages_done": total - scanned, "pages_scanned": scanned}
+
+
+def _facts(
+    services: Services, claim: Claim, attempt: BatchedAttempt, document: Document, was_read: bool
+) -> dict[str, object]:
+    """The facts of a document for its version."""
+    facts = describe(document, attempt.source)
+    if was_read:
+        # The version may name older extractors, whose text is not kept any more.
+        facts["extraction"] = services.extraction_of(attempt.ocr)
     if claim.plan.documents:
         # A declared stage may remove text that the title holds.
         del facts["title"]
-    read.facts[attempt.version_id] = facts
-    if document.pending:
-        read.scanned[attempt.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
-    total, scanned = len(document.pages), len(document.pending)
-    return {"pages_total": total, "pages_done": total - scanned, "pages_scanned": scanned}
+    return facts
+
+
+def _text_of(
+    services: Services, claim: Claim, sandbox: Sandbox, attempt: BatchedAttempt, is_wanted: Callable[[], bool]
+) -> tuple[Document, bool]:
+    """The text of a document, which is in the spool then, and whether its file was read for it."""
+    key = text_key(claim.batch_id, attempt.attempt_id)
+    document = kept_document(services.spool, key)
+    if document is not None:
+        return document, False
+    known = known_text(services, attempt)
+    document = known if known is not None else _extract(services, sandbox, attempt, is_wanted)
+    write_json(services.spool, key, document.to_json())
+    return document, known is None
 
 
 def _extract(services: Services, sandbox: Sandbox, attempt: BatchedAttempt, is_wanted: Callable[[], bool]) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,7 +47,8 @@ class Filter:
     `sources` are names or globs over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
     is a page that the point is on; times are ISO 8601 in UTC and compare the
     source's modification time; `orders` are the first and the last number of a chunk in its document;
-    a point must have at least one of `tags`; `point_ids` are ids of points. None and empty mean "any".
+    a point must have at least one of `tags`; `point_ids` are ids of points; `metadata` has for each key a value, or a
+    list of values, one of which the document must have under the key. None and empty mean "any".
     """
 
     document_ids: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Filter:
     orders: tuple[int, int] | None = None
     tags: tuple[str, ...] = ()
     point_ids: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pipeline.errors import BadRequest
 from pipeline.source_names import is_exact, select
 from pipeline.vectorstore.base import Filter
+from pipeline.vectorstore.metadata_values import metadata_value
 
 __all__ = [
     "INDEXED",
@@ -30,6 +31,7 @@ INDEXED = {
     "source": "keyword",
     "media_type": "keyword",
     "tags": "keyword",
+    "metadata_values": "keyword",
     "live": "bool",
     "page_start": "integer",
     "page_end": "integer",
@@ -91,7 +93,7 @@ def conditions(where: Filter) -> list[Condition]:
     Raises:
         BadRequest: a time cannot be parsed.
     """
-    return [*_names(where), *_page(where.page), *_rest(where)]
+    return [*_names(where), *_metadata(where.metadata), *_page(where.page), *_rest(where)]
 
 
 def resolve_sources(where: Filter, sources_of: Callable[[Filter], list[str]]) -> Filter | None:
@@ -125,6 +127,13 @@ def _names(where: Filter) -> Iterator[Condition]:
         "tags": where.tags,
     }
     return (AnyOf(key, values) for key, values in fields.items() if values)
+
+
+def _metadata(metadata: Mapping[str, Any]) -> Iterator[Condition]:
+    for key, wanted in metadata.items():
+        values = wanted if isinstance(wanted, list | tuple) else [wanted]
+        if values:
+            yield AnyOf("metadata_values", tuple(metadata_value(key, value) for value in values))
 
 
 def _page(page: int | None) -> Iterator[Condition]:

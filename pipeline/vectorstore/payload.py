@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pipeline.types import Chunk
+from pipeline.vectorstore.metadata_values import metadata_values
 
 __all__ = ["CITATION", "About", "payload", "time_of"]
 
@@ -79,6 +80,10 @@ class About(Protocol):
         """The document's tags."""
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What came with the document."""
+
+    @property
     def confidence(self) -> float | None:
         """OCR's mean word confidence, 0 to 1; None where nothing was recognised."""
 
@@ -141,6 +146,7 @@ def _document_fields(about: About) -> dict[str, Any]:
         "confidence": about.confidence,
         "modified_at": time_of(about.modified_at),
         "tags": list(about.tags),
+        "metadata_values": metadata_values(about.metadata),
     }
 
 

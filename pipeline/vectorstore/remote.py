@@ -129,7 +129,7 @@ def _page(points: Sequence[Point], following: str | None) -> dict[str, Any]:
 
 def _sent(where: Filter) -> dict[str, Any]:
     """The filter as it is sent: what is left out is the default, also in an owner of the version before."""
-    return {name: value for name, value in asdict(where).items() if value not in (None, ())}
+    return {name: value for name, value in asdict(where).items() if value not in (None, (), {})}
 
 
 def _filter(data: dict[str, Any]) -> Filter:

@@ -82,12 +82,12 @@ def test_promtool_accepts_the_alerts_and_the_story_of_each(needs: Callable[..., 
     shutil.copy(RULE_TESTS, tmp_path / "tests.yml")
     ended = subprocess.run(["promtool", "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    told = {
+    tested = {
         case["alertname"]
         for test in yaml.safe_load(RULE_TESTS.read_text())["tests"]
         for case in test["alert_rule_test"]
     }
-    assert told == {rule["alert"] for rule in RULES}
+    assert tested == {rule["alert"] for rule in RULES}
 
 
 # Faults that are made. Each holds for the block.

@@ -75,8 +75,8 @@ def ids(api: Api) -> dict[str, list[str]]:
         "next job": [_next(api, "/v1/jobs")],
         "next of job": [_next(api, f"/v1/jobs/{job}/documents")],
         "next task": [_next(api, "/v1/tasks")],
-        "next failure": [f"1.1764376041.5.{by_state['failed']}"],
-        "next chunk": [f"1.{api.client.document(by_state['completed']).version_id}.1"],
+        "next failure": [f"1.time.1764376041.5.{by_state['failed']}"],
+        "next chunk": [f"1.chunk.1.{api.client.document(by_state['completed']).version_id}"],
     }
 
 
@@ -135,6 +135,7 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "extractor": one_of(None),
         "code": one_of("empty", None),
     }
+    schemas["NotificationTestRequest"]["properties"] |= {"rule": one_of(None)}  # no rule is set up
     schemas["TextRecord"]["properties"] |= {
         "id": one_of(*TEXTS),
         "text": one_of("One text.", "Another one."),
@@ -209,7 +210,7 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("get", "/v1/failures", "cursor"): lambda ids: one_of(*ids["next failure"]),
     ("", "", "task_id"): lambda ids: one_of(*ids["task"]),
     ("get", "/v1/tasks", "cursor"): lambda ids: one_of(*ids["next task"]),
-    ("get", "/v1/failures/archived", "cursor"): lambda _: one_of("1.7"),
+    ("get", "/v1/failures/archived", "cursor"): lambda _: one_of("1.archived.7.2b1d6f6c-1f0e-5d53-9d0f-0a4f7f6f1c11"),
     ("post", "/v1/schedule/{name}/run", "name"): lambda _: one_of("clean_up", "expiry", "health"),
     ("get", "/v1/metrics/daily", "since"): lambda _: one_of("2026-11-20"),
     ("", "", "since"): lambda _: one_of("2h", "2026-11-20"),

@@ -55,7 +55,7 @@ def sandbox(data_dir: Path) -> Iterator[Sandbox]:
     made.close()
 
 
-def told(sandbox: Sandbox, tmp_path: Path, deed: str) -> object:
+def outcome_of(sandbox: Sandbox, tmp_path: Path, deed: str) -> object:
     """What the deed tells by its error."""
     path = tmp_path / f"{deed}.txt"
     path.write_text(f"{deed}\nand some text\n")
@@ -85,7 +85,7 @@ def expected() -> set[str]:
 
 
 def test_what_it_tries_fails_inside_and_succeeds_outside(sandbox: Sandbox, data_dir: Path, tmp_path: Path) -> None:
-    inside = told(sandbox, tmp_path, "intrude")
+    inside = outcome_of(sandbox, tmp_path, "intrude")
     assert isinstance(inside, dict)
     assert inside.keys() == intruder.ATTEMPTS.keys()
     refused = {name for name, error in inside.items() if error}
@@ -108,7 +108,7 @@ def test_it_gets_no_variable_of_docrelay(sandbox: Sandbox, tmp_path: Path, monke
     monkeypatch.setenv("DOCRELAY_REDIS_URL", "redis://:secret@localhost/0")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
-    inside = told(sandbox, tmp_path, "tell_environment")
+    inside = outcome_of(sandbox, tmp_path, "tell_environment")
     assert isinstance(inside, dict)
     assert "secret" not in json.dumps(inside)
     assert {name for name in inside if name.startswith("DOCRELAY_")} == {
@@ -123,14 +123,14 @@ def test_it_gets_no_variable_of_docrelay(sandbox: Sandbox, tmp_path: Path, monke
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells it")
 def test_limits_and_no_new_privileges(sandbox: Sandbox, tmp_path: Path) -> None:
     filtered = 2 if platform.machine() in seccomp.MACHINES else 0
-    assert told(sandbox, tmp_path, "tell_limits") == {
+    assert outcome_of(sandbox, tmp_path, "tell_limits") == {
         "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 2048 << 20, "NoNewPrivs": 1, "Seccomp": filtered,
     }  # fmt: skip
 
 
 @pytest.mark.skipif(not seccomp.is_known(), reason="without seccomp an administrator raises the limits")
 def test_limits_cannot_be_changed_not_even_by_an_administrator(sandbox: Sandbox, tmp_path: Path) -> None:
-    assert told(sandbox, tmp_path, "change_limits") == [errno.EPERM, errno.EPERM]
+    assert outcome_of(sandbox, tmp_path, "change_limits") == [errno.EPERM, errno.EPERM]
 
 
 def test_temporary_files_work_inside(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_temporary_files_work_inside(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.skipif(not landlock.abi(), reason="without landlock it reads the file where it lies")
 def test_it_cannot_change_the_file_that_it_is_given(sandbox: Sandbox, tmp_path: Path) -> None:
     """The file is given as a second name of the same content, so writing there would change the original."""
-    assert told(sandbox, tmp_path, "change_what_it_was_given") == ["PermissionError"] * 4
+    assert outcome_of(sandbox, tmp_path, "change_what_it_was_given") == ["PermissionError"] * 4
     assert (tmp_path / "change_what_it_was_given.txt").read_text() == "change_what_it_was_given\nand some text\n"
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_given_is_the_only_one_of_its_child(
     for name in ("one.txt", "two.txt"):
         (tmp_path / name).write_text("A letter.")
         assert sandbox.extract(tmp_path / name, Options(), PATIENCE_S).text == "A letter."
-    inside = told(sandbox, tmp_path, "intrude")
+    inside = outcome_of(sandbox, tmp_path, "intrude")
     assert isinstance(inside, dict)
     assert {name for name, error in inside.items() if error} == expected()
     sandbox.close()
@@ -201,7 +201,7 @@ def test_data_folder_within_a_folder_of_programs_is_closed(tmp_path: Path, monke
     monkeypatch.setenv("DOCRELAY_TEST_CALLER", str(os.getpid()))
     sandbox = Sandbox(2048, data, module="bad_extractor")
     try:
-        inside = told(sandbox, tmp_path, "intrude")
+        inside = outcome_of(sandbox, tmp_path, "intrude")
     finally:
         sandbox.close()
     assert isinstance(inside, dict)
@@ -253,7 +253,7 @@ def test_what_the_kernel_does_not_take_is_told_and_the_rest_holds(
         "import resource; print(resource.getrlimit(resource.RLIMIT_FSIZE))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    told = set(ast.literal_eval(done.stdout.splitlines()[0]))
-    assert told >= {"files", "programs"}
-    assert ("network" in told) == (not seccomp.is_known())
+    missing = set(ast.literal_eval(done.stdout.splitlines()[0]))
+    assert missing >= {"files", "programs"}
+    assert ("network" in missing) == (not seccomp.is_known())
     assert done.stdout.splitlines()[1] == str((1 << 20, 1 << 20))

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from api_rig import Api, api_on, with_settings
 from documented_rows import DOCS, documented_rows
 from flow_tools import eventually
+from httpx import Response
 from ping_server import PingServer, ping_server
 from small_disk import fill, small_disk
 from smtp_server import MailHost, Taken, mail_host
@@ -35,6 +36,7 @@ from pipeline.notify.http_request import CheckedHttp
 from pipeline.notify.webhook_signature import verify
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.settings.printable import MASK
 from pipeline.vectorstore.base import Filter
 
 SECRET = "0123456789abcdef-of-the-rule"
@@ -349,30 +351,66 @@ def count_states(rig: Rig, rule: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rig.rows(query.where(hooks.c.rule == rule).group_by(deliveries.c.state))}
 
 
-def check_list(rig: Rig) -> None:
-    rules = {rule["name"]: rule for rule in rig.api.cli.json("notify", "list")["rules"]}
+def check_rules(rig: Rig, listed: list[dict[str, Any]]) -> None:
+    """Compare a list of rules with the rows of the catalog, and look for what must not be shown."""
+    rules = {rule["name"]: rule for rule in listed}
     assert list(rules) == ["all", "failed-jobs", "digest", "held", "busy", "gone", "urls"]
     for name, rule in rules.items():
         assert {state: number for state, number in rule["deliveries"].items() if number} == count_states(rig, name)
-    assert rules["urls"]["secret"] != SECRET
+    assert rules["urls"]["to"] == [f"http://{rig.pings.host}/{MASK}", f"slack+http://{rig.pings.host}/{MASK}"]
+    assert SECRET not in json.dumps(listed)
+
+
+def check_list(rig: Rig) -> None:
+    check_rules(rig, rig.api.http.get("/v1/notifications").raise_for_status().json()["rules"])
+    check_rules(rig, [rule.model_dump() for rule in rig.api.client.notifications().rules])
+
+
+def check_list_command(rig: Rig) -> None:
+    for server in ((), ("--server", rig.api.url)):
+        check_rules(rig, rig.api.cli.json("notify", "list", *server)["rules"])
+    printed = rig.api.cli.quick("notify", "list").out
+    assert "gone  backup.failed to mailto:refused@example.org; deliveries: " in printed
+
+
+def check_tests(rig: Rig, send: Callable[[], list[dict[str, Any]]]) -> None:
+    """Send a message by every rule, and compare what is said with what has arrived."""
+    before = Counter(mail.recipients[0] for mail in rig.mail.taken())
+    posts = len(rig.pings.posts)
+    tests = send()
+    by_mail = {test["address"]: (test["accepted"], test["status"]) for test in tests if "@" in test["address"]}
+    assert by_mail["mailto:all@example.org"] == (True, 250)
+    assert by_mail["mailto:refused@example.org"] == (False, 550)
+    sent = Counter(mail.recipients[0] for mail in rig.mail.taken()) - before
+    assert sent == Counter(address.removeprefix("mailto:") for address, (accepted, _) in by_mail.items() if accepted)
+    by_url = [test for test in tests if test["rule"] == "urls"]
+    assert [(test["accepted"], test["status"]) for test in by_url] == [(True, 200)] * 2
+    assert Counter(path for path, _, _ in rig.pings.posts[posts:]) == {"/hook": 1, "/slack": 1}
+    assert {test["address"] for test in by_url} == {
+        f"http://{rig.pings.host}/{MASK}",
+        f"slack+http://{rig.pings.host}/{MASK}",
+    }
+
+
+OF_DIGEST = {"rule": "digest", "address": "mailto:digest@example.org", "accepted": True, "status": 250, "error": None}
 
 
 def check_test(rig: Rig) -> None:
-    before = Counter(mail.recipients[0] for mail in rig.mail.taken())
-    tests = rig.api.cli.json("notify", "test", code=1)["tests"]
-    results = {test["address"]: (test["accepted"], test["status"]) for test in tests}
-    assert results["mailto:all@example.org"] == (True, 250)
-    assert results["mailto:refused@example.org"] == (False, 550)
-    assert results[f"slack+http://{rig.pings.host}/slack"] == (True, 200)
-    sent = Counter(mail.recipients[0] for mail in rig.mail.taken()) - before
-    assert set(sent) == {
-        address.removeprefix("mailto:") for address, (ok, _) in results.items() if ok and "@" in address
-    }
-    assert set(sent.values()) == {1}
-    assert rig.api.cli.json("notify", "test", "digest")["tests"] == [
-        {"rule": "digest", "address": "mailto:digest@example.org", "accepted": True, "status": 250, "error": None}
-    ]
-    assert rig.api.cli.quick("notify", "test", "nobody").code == 2
+    def post(**body: str) -> Response:
+        return rig.api.http.post("/v1/notifications/test", json=body)
+
+    check_tests(rig, lambda: post().raise_for_status().json()["tests"])  # type: ignore[no-any-return]
+    assert post(rule="digest").json() == {"tests": [OF_DIGEST]}
+    unknown = post(rule="nobody")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_id")
+    assert [test.model_dump() for test in rig.api.client.send_test_notifications("digest").tests] == [OF_DIGEST]
+
+
+def check_test_command(rig: Rig) -> None:
+    for server in ((), ("--server", rig.api.url)):
+        check_tests(rig, lambda: rig.api.cli.json("notify", "test", *server, code=1)["tests"])  # noqa: B023
+        assert rig.api.cli.json("notify", "test", "digest", *server)["tests"] == [OF_DIGEST]
+        assert rig.api.cli.quick("notify", "test", "nobody", *server).code == 2
 
 
 def check_deliveries(rig: Rig) -> None:
@@ -384,8 +422,10 @@ def check_deliveries(rig: Rig) -> None:
 
 
 CHECKS: dict[str, Callable[[Rig], None]] = {
-    "docrelay notify list": check_list,
-    "docrelay notify test [RULE]": check_test,
+    "GET /v1/notifications": check_list,
+    "POST /v1/notifications/test": check_test,
+    "docrelay notify list": check_list_command,
+    "docrelay notify test [RULE]": check_test_command,
     "docrelay webhooks list": check_deliveries,
 }
 

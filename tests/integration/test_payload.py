@@ -40,6 +40,7 @@ ABOUT = About(
     content_sha256="ab" * 32,
     modified_at=1_790_000_000.25,
     confidence=0.93,
+    metadata={"shelf": 12, "colours": ["red", "green"]},
     tags=("harbour", "rules"),
 )
 TEXTS = ("The harbour master checks every boat.", "Planks of larch and oak.", "Wages are paid on Friday.")
@@ -146,6 +147,7 @@ def test_the_fields_of_a_chunk() -> None:
         "content_sha256": "ab" * 32,
         "modified_at": "2026-09-21T14:13:20.250000Z",
         "tags": ["harbour", "rules"],
+        "metadata_values": ["shelf=12", 'colours="red"', 'colours="green"'],
         "ingested_at": "2026-05-01T00:00:00Z",
         "fingerprint": SPACE.id,
         "live": True,
@@ -188,6 +190,7 @@ def test_the_same_payload_comes_back_from_the_embedded_store(tmp_path: Path) -> 
         modified_before="2026-09-22",
         live=True,
         tags=("rules", "other"),
+        metadata={"shelf": [11, 12.0], "colours": "red"},
     )
 
     [hit] = store.search("docs", Query("hybrid", 3, letters("boat"), encode_query("boats"), everything))

@@ -370,8 +370,10 @@ def check_command_run(rig: Rig) -> None:
 
 
 def check_command_days(rig: Rig) -> None:
-    printed = rig.api.cli.json("schedule", "days")["days"]
-    assert [(day["day"], day["documents"]) for day in printed] == rig.raw("SELECT day, documents FROM daily_metrics")
+    stored = rig.raw("SELECT day, documents FROM daily_metrics ORDER BY day")
+    for server in ((), ("--server", rig.api.url)):
+        printed = rig.api.cli.json("schedule", "days", *server)["days"]
+        assert [(day["day"], day["documents"]) for day in printed] == stored
     assert printed[0]["day"] in rig.api.cli.quick("schedule", "days").out
 
 

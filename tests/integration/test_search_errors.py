@@ -19,7 +19,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, ExitS
     """A stack with one document, and its endpoint, which ends when the exit stack is closed."""
     with ExitStack() as serving_endpoint:
         url = serving_endpoint.enter_context(serving(Endpoint()))
-        settings: dict[str, Any] = {"embedding_url": url, "embedding_model": "told", "embedding_dim": DIM}
+        settings: dict[str, Any] = {"embedding_url": url, "embedding_model": "remote", "embedding_dim": DIM}
         with api_on(tmp_path_factory.mktemp("dead") / "data", **settings) as api:
             api.submit(("harbour.txt", b"Ships wait in the harbour."))
             yield api, serving_endpoint

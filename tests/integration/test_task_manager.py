@@ -170,14 +170,14 @@ def test_documents_are_working_queued_or_waiting(rig: FlowRig, manager: TaskMana
     """A document that waits for admission, is queued, is processed or has ended has its own activity."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
     batch, window = rig.settings.batch_documents, rig.settings.window
-    first, third, last = (derive_document_id("told", str(paths[position])) for position in (0, 2 * batch, -1))
+    first, third, last = (derive_document_id("followed", str(paths[position])) for position in (0, 2 * batch, -1))
 
     def activity(document: str) -> str:
         return manager.document(document).activity
 
     with rig.gates.closed("finalize"):
         with rig.gates.closed("extract"):
-            job = rig.submit(tmp_path / "in", collection="told")
+            job = rig.submit(tmp_path / "in", collection="followed")
             rig.gates.arrived("extract", 2)
             # Two processes read; of the job's batches a window is admitted.
             assert [activity(document_id) for document_id in (first, third, last)] == ["working", "queued", "waiting"]
@@ -186,7 +186,7 @@ def test_documents_are_working_queued_or_waiting(rig: FlowRig, manager: TaskMana
         rig.gates.let("finalize", len(paths) // batch - window)
         assert eventually(lambda: activity(last) in ("queued", "working"))
     assert follow(manager, job)[-1].ended
-    assert {activity(derive_document_id("told", str(path))) for path in paths} == {"ended"}
+    assert {activity(derive_document_id("followed", str(path))) for path in paths} == {"ended"}
     assert manager.active() == [] or job not in {task.job_id for task in manager.active()}
 
 

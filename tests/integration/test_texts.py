@@ -130,6 +130,34 @@ async def test_the_asynchronous_client_streams_records_too(rig: TextsRig) -> Non
     rig.assert_holds("async", by_id(records[:7] + records[8:]))
 
 
+def test_records_are_found_by_their_metadata_at_every_door(rig: TextsRig) -> None:
+    shelves = [{"shelf": 12}, {"shelf": "12", "colour": ["red", "green"]}, {"shelf": 13, "colour": "red"}, {}]
+    records = [
+        {"id": f"lamp-{number}", "text": f"A lamp of the harbour, number {number}.", "metadata": metadata}
+        for number, metadata in enumerate(shelves)
+    ]
+    rig.put(records, collection="lamps")
+
+    def find(*words: str) -> list[str]:
+        options = [word for pair in words for word in ("--where", pair)]
+        asked = ("search", "lamp", "-c", "lamps", "-n", "100", "-m", "sparse", *options)
+        answers = [rig.api.cli.json(*asked, *server)["hits"] for server in ((), ("--server", rig.api.url))]
+        assert answers[0] == answers[1]
+        return sorted(hit["text_id"] for hit in answers[0])
+
+    assert rig.find("lamps", records[0], shelf=12) == ["lamp-0"]
+    assert rig.find("lamps", records[0], colour=["red", "blue"]) == ["lamp-1", "lamp-2"]
+    assert find("shelf=12") == ["lamp-0", "lamp-1"]
+    assert find('shelf="12"', "colour=green") == ["lamp-1"]
+    assert find("shelf=12", "shelf=13", "colour=red") == ["lamp-1", "lamp-2"]
+    assert find("shelf=99") == []
+    assert len(find()) == 4
+    assert rig.api.cli.quick("search", "lamp", "-c", "lamps", "--where", "shelf").code == 2
+    for wrong in ({"shelf": []}, {"shelf": {"deep": 1}}, {"shelf": [[1]]}):
+        answer = rig.api.http.post("/v1/search", json={"query": "lamp", "filter": {"metadata": wrong}})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), wrong
+
+
 def test_metadata_or_tags_alone_are_changed_without_an_embedding(rig: TextsRig) -> None:
     (record,) = made_up(1, seed=3)
     rig.put([record], collection="facts")
@@ -138,6 +166,7 @@ def test_metadata_or_tags_alone_are_changed_without_an_embedding(rig: TextsRig) 
     rig.put([{**record, "metadata": {"colour": "red"}}], collection="facts")
     (hit,) = rig.api.client.search(record["text"], "facts", mode="sparse").hits
     assert (hit.text_id, hit.metadata) == (record["id"], {"colour": "red"})
+    assert [len(rig.find("facts", record, colour=colour)) for colour in ("red", "blue", ["blue", "red"])] == [1, 0, 1]
 
     report = rig.put([{**record, "metadata": {"colour": "red"}, "tags": ["b", "a"]}], collection="facts")
     assert report.unchanged == 1

@@ -167,8 +167,8 @@ def leave_children() -> None:
 
 def intrude() -> None:
     """Try everything that is forbidden; the outcomes are the error's message."""
-    told = intruder.outcomes(Path(os.environ["DOCRELAY_TEST_DATA"]), int(os.environ["DOCRELAY_TEST_PORT"]))
-    raise Corrupt(json.dumps(told))
+    outcomes = intruder.outcomes(Path(os.environ["DOCRELAY_TEST_DATA"]), int(os.environ["DOCRELAY_TEST_PORT"]))
+    raise Corrupt(json.dumps(outcomes))
 
 
 def tell_environment() -> None:
@@ -176,10 +176,10 @@ def tell_environment() -> None:
 
 
 def tell_limits() -> None:
-    told = {name: resource.getrlimit(getattr(resource, name))[1] for name in ("RLIMIT_CORE", "RLIMIT_FSIZE")}
+    limits = {name: resource.getrlimit(getattr(resource, name))[1] for name in ("RLIMIT_CORE", "RLIMIT_FSIZE")}
     status = Path("/proc/self/status").read_text()
-    told |= {name: int(value) for name, value in re.findall(r"(NoNewPrivs|Seccomp):\s*(\d+)", status)}
-    raise Corrupt(json.dumps(told))
+    limits |= {name: int(value) for name, value in re.findall(r"(NoNewPrivs|Seccomp):\s*(\d+)", status)}
+    raise Corrupt(json.dumps(limits))
 
 
 def change_limits() -> None:

@@ -197,7 +197,7 @@ def surrounded(base: Path) -> Iterator[Around]:
         patch.setenv("PATH", f"{slow_tesseract(base)}:{os.environ['PATH']}")
         patch.setattr(reconciler, "GRACE_S", 0.5)
         chosen = {
-            "embedding_model": "told", "embedding_url": url, "embedding_dim": DIM, "embed_processes": 1,
+            "embedding_model": "remote", "embedding_url": url, "embedding_dim": DIM, "embed_processes": 1,
             "qdrant_url": f"http://127.0.0.1:{store.port}", "reconcile_s": 600.0, "task_time_limit_s": 10,
             "max_retries": 4, "retry_backoff_s": 0.3, "retry_backoff_max_s": 2.0, "chunk_tokens": 64, "window": 50,
         }  # fmt: skip

@@ -22,6 +22,6 @@ def documented_rows(page: str, heading: str) -> list[str]:
 
 def _without_heads(cells: list[str]) -> list[str]:
     """Cells of a column without the rule below each head and the head above it."""
-    rules = {index for index, cell in enumerate(cells) if set(cell) <= set(":-")}
+    rules = {index for index, cell in enumerate(cells) if cell and set(cell) <= set(":-")}
     heads = {index - 1 for index in rules}
     return [cell for index, cell in enumerate(cells) if index not in rules | heads]

@@ -1,6 +1,6 @@
 """Reads the history that the processes of a stack append to a file, outside of Redis and of the catalog.
 
-Every visit of a gate is a line (`pipeline.gates_for_tests`); whoever kills or freezes processes adds lines of its own.
+Every visit of a gate is a line (`pipeline.gates_for_tests`); what kills or freezes processes adds lines of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an extractor that was taken over might try: each attempt is made for real, and its outcome is told."""
+"""What an extractor that was taken over might try: each attempt is made for real, and its outcome is returned."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ ATTEMPTS: dict[str, Callable[[Path, int], None]] = {
 
 def outcomes(data_dir: Path, port: int) -> dict[str, str]:
     """What becomes of each attempt: "" where it succeeds, the error's class where it fails."""
-    told = {}
+    found = {}
     for name, attempt in ATTEMPTS.items():
         try:
             attempt(data_dir, port)
-            told[name] = ""
+            found[name] = ""
         except (OSError, subprocess.SubprocessError) as error:
-            told[name] = type(error).__name__
-    return told
+            found[name] = type(error).__name__
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,13 @@ class ListCatalog:
         listed = list_documents(self.services, DocumentQuery(**conditions))
         assert listed.next is None
         return {document.source for document in listed.documents}
+
+
+def combined(conditions: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    """No condition, and each choice of values for one, two and three of them."""
+    for size in range(4):
+        for names in combinations(conditions, size):
+            chosen: list[dict[str, Any]] = [{}]
+            for name in names:
+                chosen = [{**before, name: value} for before in chosen for value in conditions[name]]
+            yield from chosen

@@ -25,7 +25,7 @@ SPACE = Fingerprint("test/tiny", "1", "float", "mean", True, "", "", DIM)
 EMPTY = SparseVector([], [])
 STAND_IN = Path(__file__).with_name("qdrant_stand_in.py")
 INDEXES = {
-    **dict.fromkeys(("document_id", "version_id", "source", "media_type", "tags"), "keyword"),
+    **dict.fromkeys(("document_id", "version_id", "source", "media_type", "tags", "metadata_values"), "keyword"),
     **dict.fromkeys(("page_start", "page_end"), "integer"),
     "modified_at": "datetime",
     "live": "bool",

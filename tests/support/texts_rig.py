@@ -40,6 +40,11 @@ class TextsRig:
         assert self.api.client.wait(report.job_id).ended
         return report
 
+    def find(self, collection: str, record: Record, **metadata: Any) -> list[str]:
+        """Ids of records that a search for this one finds, by their metadata too."""
+        found = self.api.client.search(record["text"], collection, 100, "sparse", {"metadata": metadata})
+        return sorted(str(hit.text_id) for hit in found.hits)
+
     def live_rows(self, collection: str) -> dict[str, Any]:
         """What the catalog says that readers see, by source, read without our code."""
         return {row.source: row for row in self.api.cli.rows(LIVE.bindparams(collection=collection))}

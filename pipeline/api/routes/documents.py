@@ -9,12 +9,12 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
-from pipeline.api.cursors import Cursor, SortedCursor, pack, unpack
+from pipeline.api.cursors import Cursor, SortedCursor
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt, Tag
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import AGE, ID, Code, State
 from pipeline.api.state import Api
-from pipeline.errors import BadRequest
+from pipeline.catalog.database.cursors import Key, cursor_of, key_of
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
 from pipeline.ingest.request import Line
@@ -57,8 +57,7 @@ class ListQuery(BaseModel):
 def documents(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> DocumentList:
     """The documents of all jobs, page by page; deleted ones are listed only if the state asks for them."""
     conditions = query.model_dump(exclude={"cursor"})
-    listed = api.manager.list_documents(DocumentQuery(**conditions, after=unpack(query.cursor)))
-    return listed.model_copy(update={"next": pack(listed.next)})
+    return api.manager.list_documents(DocumentQuery(**conditions, after=query.cursor))
 
 
 @router.get("/v1/documents/{document_id}", responses=UNKNOWN, summary="A document")
@@ -78,7 +77,7 @@ def chunks(
 ) -> Chunks:
     """The passages of the version that readers see, in their order."""
     status = api.manager.document(document_id)
-    version_id, begin = _position(unpack(cursor), status)
+    begin, version_id = key_of("chunk", cursor) or (0, status.version_id)
     rows = api.manager.chunks(status, begin, limit) if version_id == status.version_id else []
     next_begin = begin + limit
     more = version_id == status.version_id and status.searchable and next_begin < status.chunks
@@ -86,7 +85,7 @@ def chunks(
         document_id=document_id,
         version_id=status.version_id,
         chunks=[Chunk(**{"section": [], **row, "chunk_id": row["id"]}) for row in rows],
-        next=pack(f"{version_id}.{next_begin}") if more else None,
+        next=cursor_of("chunk", Key(next_begin, version_id)) if more and version_id is not None else None,
     )
 
 
@@ -170,13 +169,3 @@ def _receipt(status: DocumentStatus, points: int | None) -> Receipt:
         missing=status.missing,
         page_warnings=status.page_warnings,
     )
-
-
-def _position(position: str | None, status: DocumentStatus) -> tuple[str | None, int]:
-    """The version and the chunk at which a page begins. Raises BadRequest: no list of chunks has given the cursor."""
-    if position is None:
-        return status.version_id, 0
-    version_id, _, number = position.rpartition(".")
-    if not (version_id and number.isdecimal() and len(number) <= 9):
-        raise BadRequest("No list of chunks has given this cursor.", "Take `next` of the page before, as it is.")
-    return version_id, int(number)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
-from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.cursors import Cursor
 from pipeline.api.models import EXAMPLE_DOCUMENT, RequestBody
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import AGE, ID
@@ -82,8 +82,7 @@ class Purged(BaseModel):
 @router.get("/v1/failures", responses=responses(404), summary="Open failures")
 def failures(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> FailureList:
     """Documents that failed and are not cured yet, newest first, page by page, with counts by code and stage."""
-    listed = api.manager.list_failures(query.query(), unpack(query.cursor), query.limit)
-    return listed.model_copy(update={"next": pack(listed.next)})
+    return api.manager.list_failures(query.query(), query.cursor, query.limit)
 
 
 @router.get("/v1/failures/messages", summary="Messages that no task could answer")
@@ -116,8 +115,7 @@ def archived(
     api: Api, _caller: Reader, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> ArchivedFailureList:
     """Failures that became too old for the list of open ones, those archived last first, page by page."""
-    listed = api.manager.archived_failures(unpack(cursor), limit)
-    return listed.model_copy(update={"next": pack(listed.next)})
+    return api.manager.archived_failures(cursor, limit)
 
 
 @router.get("/v1/failures/{document_id}", responses=responses(404), summary="The history of a failure")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from pipeline.api.auth import AuthenticatedRoute, Reader, Submitter
-from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.cursors import Cursor
 from pipeline.api.models import EXAMPLE_JOB, Cancelled, Documents, DocumentState, Jobs
 from pipeline.api.problems import responses
 from pipeline.api.state import Api
@@ -61,8 +61,7 @@ class ListQuery(BaseModel):
 @router.get("/v1/jobs", summary="Jobs")
 def list_jobs(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> JobList:
     """The jobs, page by page, each with its documents by outcome."""
-    listed = api.manager.list_jobs(JobQuery(**query.model_dump(exclude={"cursor"}), after=unpack(query.cursor)))
-    return listed.model_copy(update={"next": pack(listed.next)})
+    return api.manager.list_jobs(JobQuery(**query.model_dump(exclude={"cursor"}), after=query.cursor))
 
 
 @router.get("/v1/jobs/{job_id}", responses=UNKNOWN, summary="A job's state and progress")
@@ -82,8 +81,8 @@ def job_documents(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Documents:
     """The documents of a job, page by page; a page stays the same however many come meanwhile."""
-    rows, after = api.manager.documents(job_id, Page(unpack(cursor), limit, state, code))
-    return Documents(documents=[DocumentState(**row) for row in rows], next=pack(after))
+    rows, following = api.manager.documents(job_id, Page(limit, state, code), cursor)
+    return Documents(documents=[DocumentState(**row) for row in rows], next=following)
 
 
 @router.post("/v1/jobs/{job_id}/cancel", responses=UNKNOWN, summary="Cancel a job")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from pipeline.api.auth import AuthenticatedRoute, Reader, Submitter
-from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.cursors import Cursor
 from pipeline.api.models import Cancelled
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import ID
@@ -42,8 +42,7 @@ class TaskConditions(BaseModel):
 def tasks(query: Annotated[TaskConditions, Query()], api: Api, _caller: Reader) -> TaskList:
     """Tasks of all jobs, newest first, page by page."""
     wanted = TaskQuery(query.stage, query.state, query.job_id)
-    listed = api.manager.list_tasks(wanted, unpack(query.cursor), query.limit)
-    return listed.model_copy(update={"next": pack(listed.next)})
+    return api.manager.list_tasks(wanted, query.cursor, query.limit)
 
 
 @router.get("/v1/tasks/{task_id}", responses=responses(404), summary="A task")

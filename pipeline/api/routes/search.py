@@ -33,6 +33,7 @@ def find(request: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
         page=conditions.page,
         modified_after=conditions.modified_after,
         modified_before=conditions.modified_before,
+        metadata=conditions.metadata,
     )
     question = Question(
         request.query,

@@ -19,16 +19,17 @@ __all__ = ["Page", "list_collections", "list_documents"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list: the rows after the id `after`, at most `limit`, only of a state or code."""
+    """A page of a list: at most `limit` rows, only of a state or code."""
 
-    after: str | None = None
     limit: int = 100
     state: str | None = None
     code: str | None = None
 
 
-def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
-    """List documents of a job in the order of their ids.
+def list_documents(
+    connection: Connection, job_id: str, page: Page, after: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """List documents of a job in the order of their ids, those after the id `after`.
 
     Returns:
         The rows, and the id after which the next page begins; None when this is the last page.
@@ -39,6 +40,8 @@ def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[lis
     if connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is None:
         raise UnknownId(f"There is no job {job_id}.")
     query = _documents_of_job(job_id, page)
+    if after is not None:
+        query = query.where(submissions.c.document_id > after)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     more = len(rows) > page.limit
     return rows[: page.limit], rows[page.limit - 1]["document_id"] if more else None
@@ -62,8 +65,6 @@ def _documents_of_job(job_id: str, page: Page) -> sa.Select[Any]:
     for column, value in ((state, page.state), (submissions.c.code, page.code)):
         if value is not None:
             query = query.where(column == value)
-    if page.after is not None:
-        query = query.where(submissions.c.document_id > page.after)
     return query
 
 

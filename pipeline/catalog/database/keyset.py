@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-__all__ = ["Key", "Listing", "Order", "count_ids", "few_ids", "read_page", "unindexed"]
+from pipeline.catalog.database.cursors import Key
+
+__all__ = ["Listing", "Order", "count_ids", "few_ids", "read_page", "unindexed"]
 
 FEW = 1000
 """So many rows at most are read and sorted for a page."""
@@ -26,13 +28,6 @@ ROWS_AT_ONCE = 500
 """Rows that are fetched at once while they are looked at."""
 
 Ids = sa.Select[Any] | sa.CompoundSelect[Any]
-
-
-class Key(NamedTuple):
-    """A place in a sorted list: the value by which it is sorted, and the id of the row."""
-
-    value: Any
-    id: str
 
 
 @dataclass(frozen=True, slots=True)

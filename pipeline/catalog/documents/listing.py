@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database import keyset
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.keyset import Key, Listing, Order
+from pipeline.catalog.database.keyset import Listing, Order
 from pipeline.catalog.database.schema import attempts, documents, failures, is_incomplete, is_outdated, versions
 from pipeline.catalog.documents.list_conditions import (
     STATE,

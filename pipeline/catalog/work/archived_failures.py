@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.schema import archived_failures, failures
 from pipeline.catalog.work.failure_list import FailureFilter, list_ids
 
@@ -50,19 +51,20 @@ def archive(connection: Connection, where: FailureFilter, limit: int, *, keep: b
     return len(ids)
 
 
-def list_archived(connection: Connection, before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+def list_archived(connection: Connection, after: Key | None, limit: int) -> tuple[list[dict[str, Any]], Key | None]:
     """Archived failures, the ones archived last first.
 
     Args:
         connection: the catalog.
-        before: only those archived before the one with this id.
+        after: rows after this key, whose value is the number of an archived failure; None for all.
         limit: failures at most.
 
     Returns:
-        The rows, and the id before which the next page begins; None when this is the last page.
+        The rows, and the key after which the next page begins; None when this is the last page.
     """
     query = sa.select(archived_failures).order_by(archived_failures.c.id.desc()).limit(limit + 1)
-    if before is not None:
-        query = query.where(archived_failures.c.id < before)
+    if after is not None:
+        query = query.where(archived_failures.c.id < after.value)
     rows = [dict(row) for row in connection.execute(query).mappings()]
-    return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
+    last = rows[limit - 1] if len(rows) > limit else None
+    return rows[:limit], None if last is None else Key(last["id"], last["document_id"])

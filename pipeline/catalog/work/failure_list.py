@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
+from pipeline.catalog.database.keyset import Order
 from pipeline.catalog.database.schema import failures
-from pipeline.catalog.work.list_position import Position, later_than
 
 __all__ = [
     "ChosenFailure",
@@ -32,6 +33,9 @@ __all__ = [
 
 ROWS_AT_ONCE = 1000
 """Rows that are read at once while sources are compared with a pattern."""
+
+NEWEST = Order(failures.c.created_at, failures.c.id, descending=True)
+"""Newest first."""
 
 Query = sa.Select[Any]
 
@@ -80,16 +84,16 @@ class ChosenFailure(NamedTuple):
 
 
 def list_page(
-    connection: Connection, where: FailureFilter, after: Position | None, limit: int
-) -> tuple[list[dict[str, Any]], Position | None]:
+    connection: Connection, where: FailureFilter, after: Key | None, limit: int
+) -> tuple[list[dict[str, Any]], Key | None]:
     """List failures, newest first.
 
     Returns:
-        The rows, and the position after which the next page begins; None when this is the last page.
+        The rows, and the key after which the next page begins; None when this is the last page.
     """
-    query = _rows(where).order_by(failures.c.created_at.desc(), failures.c.id.desc())
+    query = _rows(where).order_by(*NEWEST.clauses())
     if after is not None:
-        query = query.where(later_than(after, failures.c.created_at, failures.c.id))
+        query = query.where(NEWEST.after(after))
     if where.has_source is None:
         query = query.limit(limit + 1)
     rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
@@ -97,13 +101,13 @@ def list_page(
     rows.close()
     more = len(page) > limit
     last = page[limit - 1] if more else None
-    return page[:limit], None if last is None else Position(last["created_at"], last["id"])
+    return page[:limit], None if last is None else Key(last["created_at"], last["id"])
 
 
 def list_chosen(connection: Connection, where: FailureFilter) -> list[ChosenFailure]:
     """The failures that meet the conditions, newest first, with what a retry needs."""
     query = _rows(where, *(failures.c[name] for name in ChosenFailure._fields))
-    query = query.order_by(failures.c.created_at.desc(), failures.c.id.desc())
+    query = query.order_by(*NEWEST.clauses())
     return [ChosenFailure(**row) for row in _meant(connection.execute(query).mappings(), where)]
 
 

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database import keyset
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.keyset import Key, Listing, Order
+from pipeline.catalog.database.keyset import Listing, Order
 from pipeline.catalog.database.schema import jobs, submissions
 from pipeline.catalog.work.jobs import count_outcomes
 from pipeline.results import JobState

@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.id_lists import split_list
+from pipeline.catalog.database.keyset import Order
 from pipeline.catalog.database.schema import attempt_errors, attempts, tasks
-from pipeline.catalog.work.list_position import Position, later_than
 from pipeline.errors import UnknownId
 
 __all__ = [
@@ -28,8 +29,8 @@ __all__ = [
     "fix_moment",
     "is_of_task",
     "iterate",
+    "key_of_row",
     "list_among",
-    "position_of_row",
     "published_at",
     "row_of",
 ]
@@ -40,6 +41,9 @@ STATES = (*OPEN, "done")
 
 COUNTERS = ("pages_done", "chunks_total", "chunks_embedded", "chunks_upserted")
 """Columns of attempts that say how far they are."""
+
+NEWEST = Order(tasks.c.published_at, tasks.c.id, descending=True)
+"""Newest first."""
 
 LISTED = tuple(column for column in tasks.c if column.name != "detail")
 
@@ -58,20 +62,18 @@ def fix_moment(connection: Connection) -> None:
     connection.execute(sa.select(tasks.c.id).limit(1))
 
 
-def iterate(
-    connection: Connection, where: TaskFilter, after: Position | None, at_once: int
-) -> Iterator[Mapping[Any, Any]]:
+def iterate(connection: Connection, where: TaskFilter, after: Key | None, at_once: int) -> Iterator[Mapping[Any, Any]]:
     """Rows of the tasks that meet the conditions, newest first, read from an index as far as they are consumed.
 
     Args:
         connection: the catalog.
         where: the conditions.
-        after: rows behind this position; None for all.
+        after: rows after this key; None for all.
         at_once: rows of one state that are read at once.
     """
     # Sorted within each state by an index: over several states the whole list would have to be sorted.
     streams = [_of_state(connection, where, state, after, at_once) for state in where.states]
-    return heapq.merge(*streams, key=position_of_row, reverse=True)
+    return heapq.merge(*streams, key=key_of_row, reverse=True)
 
 
 def list_among(connection: Connection, where: TaskFilter, ids: Collection[str]) -> list[Mapping[Any, Any]]:
@@ -80,7 +82,7 @@ def list_among(connection: Connection, where: TaskFilter, ids: Collection[str]) 
     for group in split_list(ids):
         query = sa.select(*LISTED).where(tasks.c.id.in_(group), tasks.c.state.in_(where.states), *_conditions(where))
         found += connection.execute(query).mappings()
-    return sorted(found, key=position_of_row, reverse=True)
+    return sorted(found, key=key_of_row, reverse=True)
 
 
 def row_of(connection: Connection, task_id: str) -> Mapping[Any, Any]:
@@ -150,17 +152,17 @@ def count_ended(connection: Connection, since: float) -> dict[str, int]:
 
 
 def _of_state(
-    connection: Connection, where: TaskFilter, state: str, after: Position | None, at_once: int
+    connection: Connection, where: TaskFilter, state: str, after: Key | None, at_once: int
 ) -> Iterator[Mapping[Any, Any]]:
     query = sa.select(*LISTED).where(tasks.c.state == state, *_conditions(where))
-    query = query.order_by(tasks.c.published_at.desc(), tasks.c.id.desc()).limit(at_once)
+    query = query.order_by(*NEWEST.clauses()).limit(at_once)
     while True:
-        behind = [] if after is None else [later_than(after, tasks.c.published_at, tasks.c.id)]
+        behind = [] if after is None else [NEWEST.after(after)]
         rows = connection.execute(query.where(*behind)).mappings().all()
         yield from rows
         if len(rows) < at_once:
             return
-        after = position_of_row(rows[-1])
+        after = key_of_row(rows[-1])
 
 
 def _conditions(where: TaskFilter) -> list[sa.ColumnElement[bool]]:
@@ -168,6 +170,6 @@ def _conditions(where: TaskFilter) -> list[sa.ColumnElement[bool]]:
     return [column == value for column, value in wanted if value is not None]
 
 
-def position_of_row(row: Mapping[Any, Any]) -> Position:
+def key_of_row(row: Mapping[Any, Any]) -> Key:
     """The place of a task in the list."""
-    return Position(row["published_at"], row["id"])
+    return Key(row["published_at"], row["id"])

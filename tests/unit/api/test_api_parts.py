@@ -20,12 +20,14 @@ from starlette.testclient import TestClient
 
 from pipeline.api.app import make_app
 from pipeline.api.auth import check_start
-from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.cursors import Cursor, SortedCursor
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS, install
+from pipeline.catalog.database.cursors import READ, Key, cursor_of, key_of
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
 from pipeline.ingest.upload_sources import source_of
 from pipeline.ingest.uploads import Draft, Upload
+from pipeline.names import STATES
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.types import canonical
@@ -136,10 +138,50 @@ def test_missing_and_invalid_boundaries_are_refused(boundary: str) -> None:
         boundary_of(f"multipart/form-data{boundary}")
 
 
-@given(st.from_regex(r"[0-9A-Za-z.-]{1,100}", fullmatch=True))
-def test_a_packed_cursor_is_valid_and_unpacks_to_its_position(position: str) -> None:
-    cursor = TypeAdapter(Cursor).validate_python(pack(position))
-    assert unpack(cursor) == position
+IDS = st.uuids().map(str)
+SECONDS = st.floats(0, 1e10).map(lambda seconds: round(seconds, 6)).filter(lambda seconds: "e" not in repr(seconds))
+WHOLE = st.integers(0, 10**17)
+PLACES = {
+    "id": IDS.map(lambda row_id: Key(row_id, row_id)),
+    "time": st.builds(Key, SECONDS, IDS),
+    "size": st.builds(Key, WHOLE, IDS),
+    "chunk": st.builds(Key, WHOLE, IDS),
+    "archived": st.builds(Key, WHOLE, IDS),
+    "state": st.builds(Key, st.sampled_from(STATES), IDS),
+    "source": st.builds(Key, st.text(max_size=300), IDS),
+}
+"""Places in lists by their order."""
+
+
+@given(st.sampled_from(sorted(PLACES)), st.data())
+def test_a_cursor_stands_for_its_place_in_lists_of_its_order_alone(order: str, data: st.DataObject) -> None:
+    key = data.draw(PLACES[order])
+    cursor = TypeAdapter(SortedCursor).validate_python(cursor_of(order, key))
+    if order != "source":
+        assert TypeAdapter(Cursor).validate_python(cursor) == cursor
+    assert key_of(order, cursor) == key
+    for other in READ.keys() - {order}:
+        with pytest.raises(BadRequest):
+            key_of(other, cursor)
+
+
+def test_the_first_page_has_no_cursor() -> None:
+    assert (cursor_of("time", None), key_of("time", None)) == (None, None)
+    assert PLACES.keys() == READ.keys()
+
+
+ID = "5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7"
+
+
+@pytest.mark.parametrize("order", sorted(PLACES))
+@pytest.mark.parametrize(
+    "value",
+    ["", "1.", "x", ID, f"1.x.1.{ID}", f"2.{ID}", f"1.1764376041.5.{ID}", f"1.{ID[:8]}", f"1.{ID.upper()}", f"1.{ID}e"]
+    + [f"1.ORDER{rest}" for rest in ("", ".", f".{ID}", f".1e9.{ID}", f".-1.{ID}", f".ä.{ID}", ".1")],
+)
+def test_a_cursor_that_no_list_gives_is_refused(order: str, value: str) -> None:
+    with pytest.raises(BadRequest, match="cursor"):
+        key_of(order, value.replace("ORDER", order))
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.", "2.5b3cb0a8", "1.a b", "1.ä", "1.a\n", "MTo1", "1." + "a" * 200])

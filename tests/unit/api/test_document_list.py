@@ -77,7 +77,7 @@ def test_an_unknown_collection_is_an_error(catalog: ListCatalog) -> None:
         catalog.sources(collection="nothing")
 
 
-@pytest.mark.parametrize("after", ["", "7", "x", "1.5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7", "5B3CB0A8" * 5])
+@pytest.mark.parametrize("after", ["", "7", "x", "5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7", "5B3CB0A8" * 5])
 def test_a_position_that_no_list_gives_is_an_error(catalog: ListCatalog, after: str) -> None:
     with pytest.raises(BadRequest, match="cursor"):
         catalog.sources(after=after)
@@ -175,6 +175,6 @@ def test_pages_of_a_name_that_many_documents_have(tmp_path: Path, monkeypatch: p
         query = DocumentQuery(source=source, after=after, limit=4)
         return [document.id for document in list_documents(catalog.services, query).documents]
 
-    assert [page(None, "report*"), page(ids[3], "report*")] == [ids[:4], ids[4:]]
+    assert [page(None, "report*"), page(f"1.{ids[3]}", "report*")] == [ids[:4], ids[4:]]
     assert page(None, "*report_[24].txt") == sorted(set(page(None, "*report_2.txt") + page(None, "*report_4.txt")))
     assert len(page(None, "*report_[24].txt")) == 2

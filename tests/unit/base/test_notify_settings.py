@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import BadRequest
 from pipeline.settings import Settings, load_settings
-from pipeline.settings.printable import MASK, printable_settings
+from pipeline.settings.printable import MASK, printable_address, printable_settings
 from pipeline.stack import settings_environment
 
 RULE = {"name": "ops", "events": ["disk.low"], "to": ["mailto:ops@example.org"]}
@@ -87,4 +87,6 @@ def test_secrets_are_masked() -> None:
     assert "cret" not in shown["smtp_url"]
     assert shown["notify"][0]["to"] == ["mailto:ops@example.org", f"slack+https://hooks.slack.com/{MASK}"]
     assert shown["deadman_url"] == f"https://hc-ping.com/{MASK}"
+    for address in (f"https://{secret}@host", f"https://host?token={secret}", f"https://host#{secret}"):
+        assert printable_address(address) == f"https://host/{MASK}"
     assert secret not in repr(Settings(notify=[{**RULE, "secret": secret}], **MAIL).notify)

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.cursors import Key, cursor_of
 from pipeline.catalog.database.schema import failures as table
 from pipeline.catalog.work import failure_list, jobs
 from pipeline.catalog.work.failure_list import FailureFilter
@@ -176,10 +177,14 @@ def test_a_dry_run_counts_by_class_and_begins_nothing(manager: TaskManager) -> N
 @pytest.mark.parametrize(
     ("job", "pages", "counted"),
     [
-        (None, "ix_failures_created_at_id (created_at<?)", "SCAN failures USING COVERING INDEX ix_failures_code_stage"),
+        (
+            None,
+            "ix_failures_created_at_id ((created_at,id)<(?,?))",
+            "SCAN failures USING COVERING INDEX ix_failures_code_stage",
+        ),
         (
             JOB,
-            "ix_failures_job_id_created_at_id (job_id=? AND created_at<?)",
+            "ix_failures_job_id_created_at_id (job_id=? AND (created_at,id)<(?,?))",
             "SEARCH failures USING COVERING INDEX ix_failures_job_id_code_stage (job_id=?)",
         ),
     ],
@@ -192,7 +197,7 @@ def test_pages_and_counts_use_indexes(manager: TaskManager, job: str | None, pag
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         statements.append((statement, parameters))
 
-    manager.list_failures(FailureQuery(job_id=job), f"{NOW!r}.{uuid.UUID(int=1)}")
+    manager.list_failures(FailureQuery(job_id=job), cursor_of("time", Key(NOW, str(uuid.UUID(int=1)))))
     sa.event.remove(manager._services.catalog, "before_cursor_execute", note)
     with manager._services.catalog.connect() as connection:
         plans = [

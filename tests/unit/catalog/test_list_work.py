@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import combinations
 from typing import Any
 
 import pytest
-from list_rig import ListCatalog
+from list_rig import ListCatalog, combined
 
 from pipeline.catalog.database import keyset
 from pipeline.catalog.database.connection import writing
@@ -98,15 +97,6 @@ def counted(catalog: ListCatalog) -> Iterator[list[int]]:
     raw.set_progress_handler(look, STEP)
     yield steps
     raw.set_progress_handler(None, 0)
-
-
-def combined(conditions: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    for size in range(4):
-        for names in combinations(conditions, size):
-            chosen: list[dict[str, Any]] = [{}]
-            for name in names:
-                chosen = [{**before, name: value} for before in chosen for value in conditions[name]]
-            yield from chosen
 
 
 def test_the_count_sees_a_look_at_every_document(catalog: ListCatalog) -> None:

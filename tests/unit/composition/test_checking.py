@@ -262,7 +262,7 @@ def test_names_and_queues_of_the_engine_are_kept() -> None:
 
 
 def named_oddly(document: Document, *, model_config: int = 1, _x: int = 2, self: int = 3) -> Document:
-    return replace(document, metadata={"told": [model_config, _x, self]})
+    return replace(document, metadata={"names": [model_config, _x, self]})
 
 
 def test_stage_parameters_may_have_any_name() -> None:
@@ -271,7 +271,7 @@ def test_stage_parameters_may_have_any_name() -> None:
 
     assert options == {"model_config": 1, "_x": 5, "self": 4}
     about: Any = None
-    assert own.run(Document("text/plain", ()), about, options).metadata == {"told": [1, 5, 4]}
+    assert own.run(Document("text/plain", ()), about, options).metadata == {"names": [1, 5, 4]}
 
 
 def names(canvas: Signature) -> Any:

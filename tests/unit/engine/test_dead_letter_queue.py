@@ -1,4 +1,4 @@
-"""The queue of dead letters on a real Redis: nothing is lost, whoever is killed in between, and the oldest stay."""
+"""The queue of dead letters on a real Redis: a process that is killed loses none, and the oldest stay."""
 
 from __future__ import annotations
 

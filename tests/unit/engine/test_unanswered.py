@@ -86,7 +86,7 @@ def test_a_message_that_is_handed_back_is_the_same_and_counted(services: Service
 
 
 def test_a_message_that_is_set_aside_is_kept_with_its_reason(services: Services, receive: Any) -> None:
-    publish(services, {"task": "somebody.elses", "id": "two"})
+    publish(services, {"task": "other.program", "id": "two"})
     message = receive()
     set_aside(services, message, "It is not ours.")
     assert message.acknowledged
@@ -94,17 +94,17 @@ def test_a_message_that_is_set_aside_is_kept_with_its_reason(services: Services,
     assert (kept.reason, kept.queue, kept.task, kept.body) == (
         "It is not ours.",
         QUEUE,
-        "somebody.elses",
+        "other.program",
         b"[[], {}, {}]",
     )
     assert dead_letter_queue.reprocess(services) == 1
-    assert receive().headers == {"task": "somebody.elses", "id": "two"}
+    assert receive().headers == {"task": "other.program", "id": "two"}
 
 
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({"task": "somebody.elses", "id": "x"}, False),
+        ({"task": "other.program", "id": "x"}, False),
         ({"task": "docrelay.extract", "id": "x"}, False),
         ({"task": "docrelay.ghost", "id": "x"}, True),
         ({"task": "docrelay.ghost", "id": "x", HANDED_BACK: MOST_HAND_BACKS}, False),

@@ -129,11 +129,11 @@ FINDINGS = st.sampled_from([ok(), degraded("slow", "wait"), failed("gone", "star
 
 @given(st.fixed_dictionaries(dict.fromkeys({"broker", "catalog", "spool", *NEEDS}, FINDINGS)))
 def test_what_follows_from_a_failed_part_is_not_known_and_all_else_is_as_found(found: dict[str, Finding]) -> None:
-    told = without_followers(found, NEEDS)
+    shown = without_followers(found, NEEDS)
     down = {name for name, finding in found.items() if finding.state == "failed"}
-    assert told.keys() == found.keys()
-    assert ("failed" in {finding.state for finding in told.values()}) == bool(down)
-    for name, finding in told.items():
+    assert shown.keys() == found.keys()
+    assert ("failed" in {finding.state for finding in shown.values()}) == bool(down)
+    for name, finding in shown.items():
         if found[name].state == "failed" and down & set(NEEDS.get(name, ())):
             assert (finding.state, finding.cause.startswith("Not known")) == ("degraded", True)
         else:

@@ -26,7 +26,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
 
-POISON, CHANGED = b"It kills whoever reads it.", b"It has been mended."
+POISON, CHANGED = b"It kills its reader.", b"It has been mended."
 SOURCE = "upload://poison.txt"
 CRASHED = Failure("extract", Problem("crashed", "The worker died.", "Save it again."))
 TIMEOUT = Failure("ocr", Problem("timeout", "It took too long.", "Split it."))

@@ -211,8 +211,8 @@ NOTICES = st.lists(st.sampled_from(sorted(set(WORDS) - {"test"})), min_size=1, m
 
 @given(NOTICES)
 def test_a_message_counts_all_and_has_words_for_every_event(events: list[str]) -> None:
-    told = [Notice(str(n), event, "s", "warning", False, 1e9 + n, FACTS[event]) for n, event in enumerate(events)]
-    message = json.loads(body_of("delivery", "ops", 2e9, told))
+    reported = [Notice(str(n), event, "s", "warning", False, 1e9 + n, FACTS[event]) for n, event in enumerate(events)]
+    message = json.loads(body_of("delivery", "ops", 2e9, reported))
 
     failed = events.count("documents.failed")
     assert message["count"] == len(events) - max(failed - 1, 0)

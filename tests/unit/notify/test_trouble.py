@@ -67,7 +67,7 @@ def test_the_disk_is_looked_at_though_redis_is_away(tmp_path: Path) -> None:
         time.sleep(0.3)  # longer than both intervals; a longer wait changes nothing
     with services.catalog.connect() as connection:
         rows = connection.execute(notices.select().order_by(notices.c.at)).all()
-    told = [(row.event, row.severity, row.cleared) for row in rows]
-    assert told[:1] == [("watch.held", "warning", False)]
-    assert sorted(told[1:]) == [("disk.low", "error", False), ("watch.held", "warning", True)]
+    reported = [(row.event, row.severity, row.cleared) for row in rows]
+    assert reported[:1] == [("watch.held", "warning", False)]
+    assert sorted(reported[1:]) == [("disk.low", "error", False), ("watch.held", "warning", True)]
     services.catalog.dispose()

@@ -101,5 +101,5 @@ def test_a_library_is_forbidden_to_every_room_but_those_that_may_import_it(libra
 
 
 def test_no_room_hides_a_public_name_of_the_package() -> None:
-    """Whoever imports a module sets it as an attribute of its package, in the place of a function of the same name."""
+    """An import of a module sets it as an attribute of its package, in the place of a function of the same name."""
     assert not set(pipeline.__all__) & {path.stem for path in (ROOT / "pipeline").iterdir()}

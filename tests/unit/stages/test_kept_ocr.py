@@ -50,7 +50,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
 
 
 def begin(services: Services) -> Claim:
-    """Begin an attempt of the scan; there is no file: whoever reads it fails."""
+    """Begin an attempt of the scan; there is no file: what reads it fails."""
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([]), [100])
         placement, recipe = placement_of(services, connection, job)

@@ -62,7 +62,7 @@ def scanned(services: Services, first: tuple[Page, ...], took_s: float) -> Claim
 
 
 def read_on(services: Services, claim: Claim) -> None:
-    """Do the second group to its commit. There is no file: whoever opens it fails."""
+    """Do the second group to its commit. There is no file: what opens it fails."""
     done = ocr.work(services, claim, Sandbox(2048))
     with writing(services.catalog) as connection:
         done.record(connection)

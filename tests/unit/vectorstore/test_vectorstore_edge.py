@@ -15,7 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from qdrant_edge import EdgeShard
+from qdrant_edge import EdgeShard, UpdateOperation
 from stores import INDEXES
 
 from embeddings.base import Fingerprint
@@ -84,6 +84,24 @@ def test_filtered_fields_have_an_index_in_the_embedded_store(tmp_path: Path) -> 
     # Edge filters on the number that stands beside the flag.
     wanted = {field: kind for field, kind in INDEXES.items() if field != "live"} | {"_live": "integer"}
     assert schema == {field: f"PayloadSchemaType.{kind.capitalize()}" for field, kind in wanted.items()}
+
+
+def test_an_index_that_a_former_version_did_not_make_is_made_when_the_collection_is_opened(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path)
+    store.ensure("c", SPACE)
+    store.upsert("c", points(30, metadata_values=["shelf=12"]))
+    store.close()
+    shard = EdgeShard.load(str(tmp_path / "c" / "shard"))
+    shard.update(UpdateOperation.delete_field_index("metadata_values"))
+    assert "metadata_values" not in shard.info().payload_schema
+    shard.flush()
+    shard.close()
+
+    assert store.count("c", Filter(metadata={"shelf": 12})) == 30
+    store.close()
+    shard = EdgeShard.load(str(tmp_path / "c" / "shard"))
+    assert shard.info().payload_schema["metadata_values"].points == 30
+    shard.close()
 
 
 def test_every_acknowledged_point_survives_sigkill(tmp_path: Path) -> None:

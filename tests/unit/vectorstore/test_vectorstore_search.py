@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import stores
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from stores import EMPTY, Placement, fill, matching, points, vectors
 
 from pipeline.errors import BadRequest
 from pipeline.vectorstore import Filter, Mode, Query
 from pipeline.vectorstore.fusion import DENSE_SHARE, HALF
+from pipeline.vectorstore.metadata_values import metadata_values
 from pipeline.vectorstore.sparse import encode_passages, encode_query
 
 stand_in = stores.stand_in
@@ -193,6 +200,75 @@ def mode_of(name: str) -> Mode:
 )
 def test_every_filter_matches_its_points(library: Placement, where: Filter, expected: list[int]) -> None:
     assert matching(library, where) == expected
+
+
+Shelves = tuple[Placement, list[dict[str, Any]]]
+KEYS = ("shelf", "a=b", "größe", "x" * 300)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 2),
+    st.sampled_from([0.0, 1.0, 1.5, 1e300]),
+    st.sampled_from(["", "1", "ä", "y" * 300]),
+)
+
+
+@pytest.fixture(scope="module", params=stores.STORES)
+def shelves(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelves]:
+    """A collection of 60 points, and their metadata."""
+    everything = [draw_metadata(number) for number in range(60)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
+        for placement in stores.placed(request, tmp_path_factory.mktemp("shelves")):
+            fill(placement, [{"metadata_values": metadata_values(one)} for one in everything])
+            yield placement, everything
+
+
+def draw_metadata(seed: int) -> dict[str, Any]:
+    """Invented metadata, always the same for a seed."""
+    chance = random.Random(seed)
+    values = [None, True, False, 0, 1, -1, 1.0, 1.5, 1e300, "", "1", "ä", "y" * 300]
+    lists = [[chance.choice(values), chance.choice(values)], [chance.choice(values), {"deep": 1}], [], {"deep": 1}]
+    return {key: chance.choice([*values, *lists]) for key in KEYS if chance.random() < 0.7}
+
+
+def has_any(found: Any, wanted: Any) -> bool:
+    """Whether a value of metadata, or an element of it, is one of the wanted values; `1` is not `True`."""
+    have = found if isinstance(found, list) else [found]
+    return any(
+        item == value and isinstance(item, bool) == isinstance(value, bool)
+        for item in have
+        for value in (wanted if isinstance(wanted, list) else [wanted])
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(KEYS), scalars | st.lists(scalars, min_size=1, max_size=3), max_size=2))
+def test_metadata_is_filtered_as_python_would_do_it(shelves: Shelves, wanted: dict[str, Any]) -> None:
+    placement, everything = shelves
+    expected = [
+        number
+        for number, one in enumerate(everything)
+        if all(key in one and has_any(one[key], values) for key, values in wanted.items())
+    ]
+    assert matching(placement, Filter(metadata=wanted)) == expected
+
+
+def test_metadata_with_many_and_long_values_makes_a_bounded_list() -> None:
+    assert metadata_values({"a": 1.0, "b": [1, 1, "ä", {"c": 2}, [3]], "c": {"d": 1}, "e": None, "f": [True, 1.5]}) == [
+        "a=1",
+        "b=1",
+        'b="ä"',
+        "e=null",
+        "f=true",
+        "f=1.5",
+    ]
+    many = metadata_values({"k": list(range(1000)), "last": 1})
+    assert (len(many), many[0], many[-1]) == (256, "k=0", "k=255")
+    (long,) = metadata_values({"k": "z" * 10_000})
+    assert long == "sha256:" + hashlib.sha256(f'k="{"z" * 10_000}"'.encode()).hexdigest()
+    (half,) = metadata_values({"k": "\ud800"})
+    assert half.encode() == b'k="\\ud800"'
 
 
 @pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
