@@ -37,6 +37,18 @@ from pipeline.results.monitoring import (
     WorkerRecord,
 )
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
+from pipeline.results.reports import (
+    Report,
+    ReportedDocument,
+    ReportedFailureCode,
+    ReportedFormat,
+    ReportedInterval,
+    ReportedJob,
+    ReportedOcr,
+    ReportedPages,
+    ReportedStage,
+    ReportedThroughput,
+)
 from pipeline.results.schedule import (
     DailyMetrics,
     DailyMetricsList,
@@ -106,6 +118,16 @@ __all__ = [
     "RegisteredTask",
     "ReindexPlan",
     "ReindexStatus",
+    "Report",
+    "ReportedDocument",
+    "ReportedFailureCode",
+    "ReportedFormat",
+    "ReportedInterval",
+    "ReportedJob",
+    "ReportedOcr",
+    "ReportedPages",
+    "ReportedStage",
+    "ReportedThroughput",
     "RestoreReport",
     "Result",
     "RetryReport",
