@@ -9,7 +9,14 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints, failure_endpoints, monitoring_endpoints, schedule_endpoints, text_endpoints
+from pipeline.client import (
+    endpoints,
+    failure_endpoints,
+    monitoring_endpoints,
+    report_endpoints,
+    schedule_endpoints,
+    text_endpoints,
+)
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
@@ -119,6 +126,8 @@ class Client:
     schedule = _method(schedule_endpoints.schedule)
     run_schedule = _method(schedule_endpoints.run_schedule)
     daily_metrics = _method(schedule_endpoints.daily_metrics)
+    report = _method(report_endpoints.report)
+    report_file = _method(report_endpoints.report_file)
 
     def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
         """Documents that failed and are not cured yet, newest first."""

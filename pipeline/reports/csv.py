@@ -7,9 +7,8 @@ one that begins with an apostrophe itself, gets an apostrophe before it: take on
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
-from typing import BinaryIO
+from pathlib import Path
 
 from pipeline.results import Report, ReportedDocument
 
@@ -23,20 +22,16 @@ STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 FULL_WIDTH = ("＝", "＋", "－", "＠")
 """Some programs read these as the signs themselves."""
 
-BOM = "\ufeff"
-"""Without it Excel reads the file in the system's old encoding."""
 
-
-def write(report: Report, rows: Iterable[ReportedDocument], out: BinaryIO) -> None:
+def write(report: Report, rows: Iterable[ReportedDocument], path: Path) -> None:
     """Write a head and one row for each document; nothing is kept in memory."""
-    text = io.TextIOWrapper(out, "utf-8", errors="backslashreplace", newline="")
-    text.write(BOM)
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        values = (getattr(row, name) for name in COLUMNS)
-        writer.writerow([guarded(value) if isinstance(value, str) else value for value in values])
-    text.detach()  # it flushes, and leaves the file open to its owner
+    # With a byte order mark: without it Excel reads the file in the system's old encoding.
+    with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as out:
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            values = (getattr(row, name) for name in COLUMNS)
+            writer.writerow([guarded(value) if isinstance(value, str) else value for value in values])
 
 
 def guarded(text: str) -> str:

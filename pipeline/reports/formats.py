@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import BinaryIO, Literal, cast
+from pathlib import Path
+from typing import Literal, cast
 
 from pipeline.results import Report, ReportedDocument
 
@@ -12,8 +13,8 @@ __all__ = ["FORMATS", "FormatName", "Write", "writer_of"]
 
 FormatName = Literal["html", "pdf", "xlsx", "csv"]
 
-Write = Callable[[Report, Iterable[ReportedDocument], BinaryIO], None]
-"""Writes a report: its figures, and every document, which are read while they are written; to an open binary file."""
+Write = Callable[[Report, Iterable[ReportedDocument], Path], None]
+"""Writes a report to a file: its figures, and every document, which are read while they are written."""
 
 
 FORMATS: dict[FormatName, str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import BinaryIO
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -16,7 +16,7 @@ from pipeline.results import Report, ReportedDocument
 __all__ = ["write"]
 
 
-def write(report: Report, rows: Iterable[ReportedDocument], out: BinaryIO) -> None:
+def write(report: Report, rows: Iterable[ReportedDocument], path: Path) -> None:
     """Write the report; of the documents it has those that the report lists."""
     page = _template().render(
         title=sections.title(report),
@@ -24,7 +24,7 @@ def write(report: Report, rows: Iterable[ReportedDocument], out: BinaryIO) -> No
         facts=[(name, value) for name, value in sections.facts(report) if value is not None],
         sections=[*sections.figures(report), *sections.lists(report)],
     )
-    out.write(page.encode())
+    path.write_text(page, "utf-8", errors="backslashreplace")
 
 
 @cache

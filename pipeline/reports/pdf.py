@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadRequest
 from pipeline.reports import sections
@@ -28,7 +29,7 @@ PIECE = re.compile(r"[^/\\_.,;:=&?%-]{1,25}[/\\_.,;:=&?%-]*|[/\\_.,;:=&?%-]+")
 """A part of a long word after which a line may end: up to its next signs, or 25 characters."""
 
 
-def write(report: Report, rows: Iterable[ReportedDocument], out: BinaryIO) -> None:
+def write(report: Report, rows: Iterable[ReportedDocument], path: Path) -> None:
     """Write the report; of the documents it has those that the report lists.
 
     Raises:
@@ -41,7 +42,7 @@ def write(report: Report, rows: Iterable[ReportedDocument], out: BinaryIO) -> No
     data = json.dumps(_content(report, _fonts()), ensure_ascii=False)
     template = files("pipeline.reports").joinpath("report.typ").read_bytes()
     # The data are values of the template, never code of it: no text of a document can be a command.
-    out.write(typst.compile(template, sys_inputs={"data": data}, font_paths=_fonts()))
+    path.write_bytes(typst.compile(template, sys_inputs={"data": data}, font_paths=_fonts()))
 
 
 def _content(report: Report, fonts: Fonts) -> dict[str, Any]:

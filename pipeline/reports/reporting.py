@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import date, timedelta
-from typing import BinaryIO
+from pathlib import Path
 
 from pipeline.reports.formats import FormatName, writer_of
 from pipeline.reports.gather import find_scope, gather, iterate_documents
@@ -26,8 +26,8 @@ def make_report(services: Services, query: ReportQuery) -> Report:
         return gather(connection, find_scope(connection, query, time.time()))
 
 
-def write_report(services: Services, query: ReportQuery, name: FormatName, out: BinaryIO) -> Report:
-    """Write the report of a job or a span to an open binary file; documents are read while they are written.
+def write_report(services: Services, query: ReportQuery, name: FormatName, path: Path) -> Report:
+    """Write the report of a job or a span to a file; documents are read while they are written.
 
     Returns:
         The report.
@@ -40,7 +40,7 @@ def write_report(services: Services, query: ReportQuery, name: FormatName, out: 
     with services.catalog.connect() as connection:
         scope = find_scope(connection, query, time.time())
         report = gather(connection, scope)
-        write(report, iterate_documents(connection, scope), out)
+        write(report, iterate_documents(connection, scope), path)
     return report
 
 

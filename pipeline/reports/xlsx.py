@@ -6,7 +6,7 @@ Every text is written as a text: no value of a document becomes a formula or a l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO
+from pathlib import Path
 
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
@@ -26,10 +26,11 @@ MOST_LETTERS = 32_767
 """Characters of a cell, by Excel's own limit."""
 
 
-def write(report: Report, rows: Iterable[ReportedDocument], out: BinaryIO) -> None:
+def write(report: Report, rows: Iterable[ReportedDocument], path: Path) -> None:
     """Write the workbook; rows go to a temporary file, not into memory."""
-    # The file of the caller is in a temporary folder already; the ZIP entries are streamed into it.
-    with Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as workbook:
+    # In constant memory, rows are written to files beside the workbook until it is closed.
+    options = {"constant_memory": True, "tmpdir": str(path.parent)}
+    with Workbook(str(path), options) as workbook:
         _write_summary(workbook.add_worksheet("Summary"), report)
         for section in sections.figures(report):
             sheet = workbook.add_worksheet(section.title)
