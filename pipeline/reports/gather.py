@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from pipeline.catalog import Connection
@@ -66,8 +65,8 @@ def gather(connection: Connection, scope: Scope) -> Report:
     groups = report_figures.count_groups(connection, scope)
     failed = report_figures.count_failures(connection, scope)
     states = _states(groups, 0 if scope.job_id is not None else sum(failed.values()))
-    listed = [*islice(iterate_documents(connection, scope), LISTED)]
-    failures = [*map(_document, islice(report_rows.iterate_failures(connection, scope), LISTED))]
+    listed = [*map(_document, report_rows.iterate_documents(connection, scope, LISTED))][:LISTED]
+    failures = [*map(_document, report_rows.iterate_failures(connection, scope, LISTED))]
     return Report(
         made_at=iso(time.time()) or "",
         job=_job(connection, scope.job_id),

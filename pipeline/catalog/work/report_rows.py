@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Generator
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,35 +16,37 @@ __all__ = ["iterate_documents", "iterate_failures"]
 
 ROWS_AT_ONCE = 1000
 
-Rows = Iterator[dict[str, Any]]
+Rows = Generator[dict[str, Any], None, None]
 
 error = attempt_errors.alias()
 ERROR = (error.c.hint, error.c.stage, error.c.worker)
 """Of the newest error of a document; null where it is not kept any more."""
 
 
-def iterate_documents(connection: Connection, scope: Scope) -> Rows:
+def iterate_documents(connection: Connection, scope: Scope, limit: int | None = None) -> Rows:
     """Every document of a job by its source; of a span those that were completed and then those that failed, by time.
 
     Rows have `source`, `state`, `media_type`, `bytes`, `pages`, `pages_ocr`, `ocr_confidence`, `chunks`, `seconds`
     (from the first start to the end), `ended_at`, and of those that failed `code`, `message`, `hint`, `stage` and
-    `worker`.
+    `worker`. There are `limit` of each of the two kinds of a span at most. Close the generator if it is left early.
     """
     if scope.job_id is not None:
-        return _of_job(connection, scope, [scope.submitted()])
+        yield from _read(connection, _of_job(scope, [scope.submitted()]), limit)
+        return
     completed = (
         sa.select(documents.c.source, attempts.c.state, *_facts(attempts.c.size), *_no_error())
         .select_from(_with_versions(attempts).join(documents, documents.c.id == attempts.c.document_id))
         .where(*scope.attempts_in("completed"))
         .order_by(attempts.c.finished_at, attempts.c.id)
     )
-    return chain(_read(connection, completed), iterate_failures(connection, scope))
+    yield from _read(connection, completed, limit)
+    yield from iterate_failures(connection, scope, limit)
 
 
-def iterate_failures(connection: Connection, scope: Scope) -> Rows:
-    """The documents that failed, as `iterate_documents` has them."""
+def iterate_failures(connection: Connection, scope: Scope, limit: int | None = None) -> Rows:
+    """The documents that failed, `limit` at most, as `iterate_documents` has them."""
     if scope.job_id is not None:
-        return _of_job(connection, scope, [scope.submitted(), submissions.c.outcome == "failed"])
+        return _read(connection, _of_job(scope, [scope.submitted(), submissions.c.outcome == "failed"]), limit)
     code, message = (events.c.data[name].as_string() for name in ("code", "message"))
     nothing = [sa.null().label(name) for name in ("media_type", "bytes", "pages", "pages_ocr", "ocr_confidence")]
     columns = (*nothing, sa.null().label("chunks"), sa.null().label("seconds"), events.c.at.label("ended_at"))
@@ -58,16 +59,16 @@ def iterate_failures(connection: Connection, scope: Scope) -> Rows:
         .where(events.c.at >= scope.since, events.c.at < scope.until)
         .order_by(events.c.at, events.c.id)
     )
-    return _read(connection, query)
+    return _read(connection, query, limit)
 
 
-def _of_job(connection: Connection, scope: Scope, where: list[sa.ColumnElement[bool]]) -> Rows:
+def _of_job(scope: Scope, where: list[sa.ColumnElement[bool]]) -> sa.Select[Any]:
     state = sa.func.coalesce(submissions.c.outcome, attempts.c.state, "queued").label("state")
     tables = _with_versions(submissions.outerjoin(attempts, attempts.c.id == submissions.c.attempt_id))
     failure = (submissions.c.code, submissions.c.message, *ERROR)
     query = sa.select(submissions.c.source, state, *_facts(submissions.c.size), *failure).where(*where)
     query = query.select_from(_with_error(tables, submissions, submissions.c.code))
-    return _read(connection, query.order_by(submissions.c.source, submissions.c.document_id))
+    return query.order_by(submissions.c.source, submissions.c.document_id)
 
 
 def _with_versions(tables: sa.FromClause) -> sa.Join:
@@ -105,6 +106,7 @@ def _no_error() -> list[sa.ColumnElement[Any]]:
     return [sa.null().label(name) for name in ("code", "message", "hint", "stage", "worker")]
 
 
-def _read(connection: Connection, query: sa.Select[Any]) -> Rows:
-    rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).mappings()
-    return (dict(row) for row in rows)
+def _read(connection: Connection, query: sa.Select[Any], limit: int | None) -> Rows:
+    with connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query.limit(limit)) as rows:
+        for row in rows.mappings():
+            yield dict(row)
