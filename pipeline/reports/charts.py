@@ -71,8 +71,8 @@ def column_chart(title: str, names: Sequence[str], points: Sequence[tuple[str, S
 
 
 def _axes(svg: Element, base: float, most: float) -> None:
-    line = {"stroke": "currentColor", "stroke-width": "1", "stroke-opacity": "0.5"}
-    SubElement(svg, "line", x1=str(PLOT_LEFT), x2=str(WIDTH), y1=_number(base), y2=_number(base), **line)
+    ends = {"x1": str(PLOT_LEFT), "x2": str(WIDTH), "y1": _number(base), "y2": _number(base)}
+    SubElement(svg, "line", ends | {"stroke": "currentColor", "stroke-width": "1", "stroke-opacity": "0.5"})
     _text(svg, PLOT_LEFT - 6, PLOT_TOP + 10, number_text(most), "end")
     _text(svg, PLOT_LEFT - 6, base, "0", "end")
 
@@ -86,8 +86,7 @@ def _legend(svg: Element, names: Sequence[str]) -> None:
 
 def _svg(title: str, height: float) -> Element:
     size = {"viewBox": f"0 0 {WIDTH} {_number(height)}", "width": str(WIDTH), "height": _number(height)}
-    svg = Element("svg", xmlns="http://www.w3.org/2000/svg", role="img", **size)
-    svg.set("aria-label", readable(title))
+    svg = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", **size, "aria-label": readable(title)})
     SubElement(svg, "title").text = readable(title)
     return svg
 
@@ -100,7 +99,7 @@ def _rect(svg: Element, box: tuple[float, float, float, float], fill: str, title
 
 def _text(svg: Element, left: float, top: float, text: str, anchor: str = "start") -> None:
     style = {"font-size": "12", "font-family": "sans-serif", "fill": "currentColor", "text-anchor": anchor}
-    SubElement(svg, "text", x=_number(left), y=_number(top), **style).text = readable(text)
+    SubElement(svg, "text", {"x": _number(left), "y": _number(top), **style}).text = readable(text)
 
 
 def _short(label: str) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from typst import Fonts
@@ -44,7 +44,8 @@ def missing_characters(characters: Collection[str], fonts: Fonts) -> frozenset[s
         return frozenset()
     looked_at, rest = others[:MOST_CHARACTERS], others[MOST_CHARACTERS:]
     inputs = {"characters": json.dumps([NO_CHARACTER, *looked_at]), "families": json.dumps(FAMILIES)}
-    pages = typst.compile(PROBE.encode(), format="svg", font_paths=fonts, sys_inputs=inputs)
+    # Several pages of SVG are a list; the stubs of Typst do not say so.
+    pages = cast(list[bytes], typst.compile(PROBE.encode(), format="svg", font_paths=fonts, sys_inputs=inputs))
     glyphs = [GLYPH.findall(page) for page in pages]
     return frozenset(char for char, found in zip(looked_at, glyphs[1:], strict=True) if found == glyphs[0]) | {*rest}
 

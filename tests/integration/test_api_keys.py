@@ -101,6 +101,8 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("GET", "/v1/schedule", {}, READ),
     ("POST", "/v1/schedule/x/run", {}, ADMIN),
     ("GET", "/v1/metrics/daily", {}, READ),
+    ("GET", "/v1/reports", {}, READ),
+    ("GET", "/v1/reports/jobs/x", {}, READ),
 ]
 
 

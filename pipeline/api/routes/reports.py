@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 from fastapi import APIRouter, Query
@@ -28,7 +28,9 @@ router = APIRouter(route_class=AuthenticatedRoute, tags=["reports"], responses=r
 ReportFormat = FormatName | Literal["json"]
 FORMAT = "the data itself, or a file: csv and xlsx have every document"
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-FILES = {200: {"content": dict.fromkeys(FORMATS.values(), BINARY)}}
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media_type.partition(";")[0]: BINARY for media_type in FORMATS.values()}}
+}
 
 
 class Span(BaseModel):
