@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import redis
 
-from pipeline import stack
+from pipeline import reports, stack
 from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
@@ -27,6 +28,7 @@ from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.lists.documents import DocumentQuery, list_documents
 from pipeline.lists.jobs import JobQuery, list_jobs
 from pipeline.monitoring.manager import MonitoringManager
+from pipeline.reports import FormatName, ReportQuery
 from pipeline.results import (
     Count,
     DocumentList,
@@ -34,6 +36,7 @@ from pipeline.results import (
     JobList,
     JobStatus,
     ProcessStatus,
+    Report,
     SystemStatus,
     TaskStatus,
     disk_status,
@@ -120,6 +123,14 @@ class TaskManager(FailureManager, MonitoringManager):
     def list_jobs(self, query: JobQuery) -> JobList:
         """List jobs, page by page; see `pipeline.lists.jobs`."""
         return list_jobs(self._services, query)
+
+    def report(self, query: ReportQuery) -> Report:
+        """The report of a job or of a span of time; see `pipeline.reports`."""
+        return reports.make_report(self._services, query)
+
+    def write_report(self, query: ReportQuery, name: FormatName, path: Path) -> None:
+        """Write a report to a file in one of the formats; see `pipeline.reports`."""
+        reports.write_report(self._services, query, name, path)
 
     def points(self, status: DocumentStatus) -> int | None:
         """Count the points of a document's version in the store. Returns None when the store cannot be reached."""

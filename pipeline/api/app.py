@@ -25,6 +25,7 @@ from pipeline.api.routes import (
     monitoring,
     notifications,
     reindex,
+    reports,
     schedule,
     search,
     submit,
@@ -56,6 +57,7 @@ PARTS = (
     metrics,
     schedule,
     notifications,
+    reports,
     health,
 )
 """The files of the routes, in the order in which /docs lists them."""

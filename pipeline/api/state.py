@@ -43,6 +43,9 @@ SPACING_S = 0.05
 PROBE_THREADS = 8
 """Threads of the probes of health: they wait neither for requests nor for uploads."""
 
+REPORT_THREADS = 2
+"""Reports that are made at once; others wait without a thread."""
+
 DELAY_S = 0.01
 """Admission begins when the response is on its way: both would compete for the interpreter."""
 
@@ -93,6 +96,7 @@ class ApiState:
     uploads: ThreadPoolExecutor
     health: SystemHealth
     probes: anyio.CapacityLimiter
+    reports: anyio.CapacityLimiter
     imports: ThreadPoolExecutor
     metrics: Metrics
     request_times: RequestTimes
@@ -118,6 +122,7 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
         SystemHealth(services),
         anyio.CapacityLimiter(PROBE_THREADS),
+        anyio.CapacityLimiter(REPORT_THREADS),
         ThreadPoolExecutor(IMPORT_THREADS, "import"),
         Metrics(services, manager),
         request_times,

@@ -23,6 +23,7 @@ from pipeline.cli.notify import notify_app
 from pipeline.cli.options import DataDir, Version
 from pipeline.cli.queues import queues
 from pipeline.cli.reindex import reindex_app
+from pipeline.cli.report import report
 from pipeline.cli.restore import restore
 from pipeline.cli.schedule import schedule_app
 from pipeline.cli.search import search
@@ -70,6 +71,7 @@ for function in (
     workers,
     documents,
     jobs,
+    report,
     cancel,
     delete,
     verify,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 from pipeline.client import Client
 from pipeline.ingest.walk import absolute, source_of
 from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
-from pipeline.results import Deleted, ReindexPlan, ReindexStatus, TaskDetail
+from pipeline.reports import FormatName, ReportQuery
+from pipeline.results import Deleted, ReindexPlan, ReindexStatus, Report, TaskDetail
 from pipeline.settings import Settings
 
 __all__ = [
@@ -57,6 +59,14 @@ class RemoteManager:
     def revoke_task(self, id_or_prefix: str) -> int:
         """Cancel the documents that a task works on; how many that were."""
         return self.client.revoke_task(self.client.status(id_or_prefix).id)
+
+    def report(self, query: ReportQuery) -> Report:
+        """The report of a job or of a span of time."""
+        return self.client.report(query.job_id, query.since, query.until)
+
+    def write_report(self, query: ReportQuery, name: FormatName, path: Path) -> None:
+        """Write a report to a file in one of the formats."""
+        path.write_bytes(self.client.report_file(name, query.job_id, query.since, query.until))
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
         """Documents of a job that failed, with `source`, `code`, `message` and `hint`."""

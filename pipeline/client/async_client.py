@@ -14,6 +14,7 @@ from pipeline.client import (
     failure_endpoints,
     monitoring_endpoints,
     notification_endpoints,
+    report_endpoints,
     schedule_endpoints,
     text_endpoints,
 )
@@ -119,6 +120,8 @@ class AsyncClient:
     daily_metrics = _method(schedule_endpoints.daily_metrics)
     notifications = _method(notification_endpoints.notifications)
     send_test_notifications = _method(notification_endpoints.send_test_notifications)
+    report = _method(report_endpoints.report)
+    report_file = _method(report_endpoints.report_file)
 
     async def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
         """See `Client.failures`."""

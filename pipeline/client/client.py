@@ -14,6 +14,7 @@ from pipeline.client import (
     failure_endpoints,
     monitoring_endpoints,
     notification_endpoints,
+    report_endpoints,
     schedule_endpoints,
     text_endpoints,
 )
@@ -128,6 +129,8 @@ class Client:
     daily_metrics = _method(schedule_endpoints.daily_metrics)
     notifications = _method(notification_endpoints.notifications)
     send_test_notifications = _method(notification_endpoints.send_test_notifications)
+    report = _method(report_endpoints.report)
+    report_file = _method(report_endpoints.report_file)
 
     def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
         """Documents that failed and are not cured yet, newest first."""

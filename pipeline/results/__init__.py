@@ -43,6 +43,18 @@ from pipeline.results.notifications import (
     NotificationTestList,
 )
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
+from pipeline.results.reports import (
+    Report,
+    ReportedDocument,
+    ReportedFailureCode,
+    ReportedFormat,
+    ReportedInterval,
+    ReportedJob,
+    ReportedOcr,
+    ReportedPages,
+    ReportedStage,
+    ReportedThroughput,
+)
 from pipeline.results.schedule import (
     DailyMetrics,
     DailyMetricsList,
@@ -116,6 +128,16 @@ __all__ = [
     "RegisteredTask",
     "ReindexPlan",
     "ReindexStatus",
+    "Report",
+    "ReportedDocument",
+    "ReportedFailureCode",
+    "ReportedFormat",
+    "ReportedInterval",
+    "ReportedJob",
+    "ReportedOcr",
+    "ReportedPages",
+    "ReportedStage",
+    "ReportedThroughput",
     "RestoreReport",
     "Result",
     "RetryReport",

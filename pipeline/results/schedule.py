@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -75,6 +76,11 @@ class DailyMetrics(Result):
     chunks: int
     pages_ocr: int
     stages: dict[str, StageDurations]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """The numbers of a day from its row in the catalog."""
+        return cls(**{name: row[name] for name in cls.model_fields})
 
 
 class DailyMetricsList(Result):

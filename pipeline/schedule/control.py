@@ -58,9 +58,7 @@ def list_days(services: Services, since: str = "", limit: int = 31) -> DailyMetr
     """The numbers of days from this date (YYYY-MM-DD) on, the newest `limit` of them, oldest first."""
     with services.catalog.connect() as connection:
         rows = daily_metrics.list_days(connection, since, limit)
-    names = set(DailyMetrics.model_fields)
-    days = [DailyMetrics(**{key: value for key, value in row.items() if key in names}) for row in rows]
-    return DailyMetricsList(days=days)
+    return DailyMetricsList(days=[DailyMetrics.of(row) for row in rows])
 
 
 def _described(entry: Entry, settings: Settings, run: Run | None, zone: tzinfo) -> ScheduledEntry:

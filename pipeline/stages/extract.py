@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 import structlog
 
-from extractors.document import Document
+from extractors.document import Document, Page
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
 from extractors.options import OcrMode
 from extractors.text.extract import document_of_text
@@ -172,8 +172,15 @@ def describe(document: Document, source: str) -> dict[str, object]:
         "pages_empty": origins.count("empty"),
         "pages_failed": origins.count("failed") + origins.count("unread"),
         "pages_unread": origins.count("unread"),
+        "ocr_confidence": _mean_confidence(document.pages),
         **sentences(document),
     }
+
+
+def _mean_confidence(pages: Sequence[Page]) -> float | None:
+    """The mean of the confidence of pages that OCR has read; None without words of OCR."""
+    known = [page.confidence for page in pages if page.origin == "ocr" and page.confidence is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _flush(services: Services, job_id: str, pages: Pages, read: ReadResults) -> None:

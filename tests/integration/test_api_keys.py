@@ -103,6 +103,8 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("GET", "/v1/metrics/daily", {}, READ),
     ("GET", "/v1/notifications", {}, READ),
     ("POST", "/v1/notifications/test", {"json": {}}, ADMIN),
+    ("GET", "/v1/reports", {}, READ),
+    ("GET", "/v1/reports/jobs/x", {}, READ),
 ]
 
 

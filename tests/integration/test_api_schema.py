@@ -214,6 +214,7 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("post", "/v1/schedule/{name}/run", "name"): lambda _: one_of("clean_up", "expiry", "health"),
     ("get", "/v1/metrics/daily", "since"): lambda _: one_of("2026-11-20"),
     ("", "", "since"): lambda _: one_of("2h", "2026-11-20"),
+    ("", "", "until"): lambda _: one_of("1h", "30m"),
     ("", "", "before"): lambda _: one_of("30d", "2026-11-20T13:00:00+01:00"),
     ("", "", "identity"): lambda ids: one_of(*ids["job"], *ids["document"], *ids["task"]),
     ("", "", "Last-Event-ID"): lambda _: one_of("0"),

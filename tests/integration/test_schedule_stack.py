@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ from shifted_clock import ShiftedClock
 
 from pipeline.errors import UnknownId
 from pipeline.gates_for_tests import SCHEDULED
-from pipeline.results import ScheduledEntry
+from pipeline.results import DailyMetrics, ScheduledEntry
 from pipeline.schedule.decision import TRIES
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -269,6 +269,8 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     assert stored.failures["corrupt"] >= 2
     assert {"extract", "chunk", "embed", "upsert", "finalize", "ocr"} <= stored.stages.keys()
 
+    check_report(rig, stored, tmp_path)
+
     rig.set_clock(midnight.replace(hour=1, minute=59, second=45))
     clean_up = rig.ended("clean_up", runs["clean_up"] + 1)
     assert clean_up.last_run is not None
@@ -291,6 +293,33 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     assert verify is not None
     assert (verify.outcome, datetime.fromisoformat(str(verify.due))) == ("done", midnight.replace(hour=3))
     assert rig.raw("SELECT count(*) FROM checks WHERE name = 'verify'") == [(1,)]
+
+
+def check_report(rig: Rig, stored: DailyMetrics, folder: Path) -> None:
+    """The report of the day has its stored row, and draws it: as data, in the page, and by the command on a server."""
+    day = date.fromisoformat(stored.day)
+    span = {"since": stored.day, "until": (day + timedelta(days=1)).isoformat()}
+    made = rig.api.client.report(**span)
+    assert made.days == [stored]
+    counts = (made.states["completed"], made.states["unchanged"], made.states["failed"], made.chunks, made.pages.ocr)
+    assert counts == (stored.documents, stored.unchanged, stored.failed, stored.chunks, stored.pages_ocr)
+    assert {code.code: code.documents for code in made.failure_codes} == stored.failures
+    ((known, confidence),) = rig.raw(
+        "SELECT sum(pages_ocr), sum(ocr_confidence * pages_ocr) / sum(pages_ocr) FROM attempts a "
+        "JOIN versions v ON v.id = a.version_id WHERE a.state = 'completed' AND ocr_confidence IS NOT NULL"
+    )
+    assert made.ocr.pages_with_confidence == known >= 1
+    assert made.ocr.mean_confidence == pytest.approx(confidence, abs=1e-4)
+    assert confidence > 0.5
+    failed = [(row.code, row.stage) for row in made.failures]
+    assert ("corrupt", "extract") in failed
+
+    path = folder / "day.html"
+    rig.api.cli.run("report", "--day", stored.day, "--output", path, "--server", rig.api.url)
+    page = path.read_text("utf-8")
+    assert f"<title>{stored.day}: {stored.documents} completed</title>" in page
+    assert f"<title>{stored.day}: {stored.failed} failed</title>" in page
+    assert rig.api.client.report_file("html", **span).count(b"<svg ") == page.count("<svg ")
 
 
 def _sources(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, SortedCursor
+from pipeline.api.downloads import Download
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt, Tag
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import AGE, ID, Code, State
 from pipeline.api.state import Api
 from pipeline.catalog.database.cursors import Key, cursor_of, key_of
 from pipeline.ingest.delete import delete
-from pipeline.ingest.originals import Original, original_of
+from pipeline.ingest.originals import original_of
 from pipeline.ingest.request import Line
 from pipeline.lists.documents import DocumentQuery
 from pipeline.names import COLLECTION
@@ -98,26 +99,13 @@ def chunks(
 def content(document_id: DocumentId, api: Api, _caller: Reader) -> FileResponse:
     """The file that the live version was made of. It is never shown by a browser, only saved."""
     original = original_of(api.services, api.manager.document(document_id))
-    return _Download(
-        original,
+    return Download(
+        original.path,
+        original.release,
         media_type="application/octet-stream",
         filename=original.name,
         headers={"Content-Security-Policy": "sandbox", "ETag": f'"{original.content_sha256}"'},
     )
-
-
-class _Download(FileResponse):
-    """A response with an original, which is released when sending has ended or failed."""
-
-    def __init__(self, original: Original, **more: Any) -> None:
-        super().__init__(original.path, **more)
-        self._release = original.release
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._release()
 
 
 @router.delete("/v1/documents/{document_id}", responses=UNKNOWN, summary="Delete a document")

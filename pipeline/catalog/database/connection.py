@@ -31,7 +31,7 @@ __all__ = ["HEAD", "make_durable", "make_engine", "migration_lock", "open_catalo
 
 log = structlog.get_logger()
 
-HEAD = "traces"
+HEAD = "ocr_confidence"
 """Newest migration; `tests/unit/catalog/test_catalog.py` compares it with what alembic finds."""
 
 VERSION = sa.Table(

@@ -167,6 +167,8 @@ versions = sa.Table(
     # As the user asked for it; NULL is the setting.
     sa.Column("ocr", Id),
     sa.Column("chunker", Id, nullable=False, server_default=""),
+    # Mean over its pages of OCR's mean word confidence, 0 to 1; NULL without such pages, and where it was not kept yet.
+    sa.Column("ocr_confidence", sa.Double),
     # With all that `is_outdated` and `is_incomplete` ask: rows of versions are long, and are not read for it.
     sa.Index("ix_versions_reading", "extraction", "chunker", "parts_missing", "pages_failed", "id", "document_id"),
 )
