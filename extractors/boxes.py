@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-__all__ = ["Box", "Glyph", "Place", "Size", "box_around", "passage_boxes"]
+__all__ = ["Box", "Glyph", "Place", "Size", "box_around", "checked_box", "passage_boxes"]
 
 Size = tuple[float, float]
 """Width and height of a page, in any one unit."""
@@ -23,6 +23,13 @@ class Box(NamedTuple):
     top: float
     right: float
     bottom: float
+
+
+def checked_box(left: float, top: float, right: float, bottom: float) -> Box:
+    """A box from numbers that came from elsewhere. Raises ValueError: they are none of a box on a page."""
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError("The numbers are no box on a page.")
+    return Box(left, top, right, bottom)
 
 
 @dataclass(frozen=True, slots=True)

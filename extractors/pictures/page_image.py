@@ -70,7 +70,7 @@ def _grey(image: Image) -> Image:
 
 
 def from_deep(image: Image) -> Image:
-    """A picture of more than 8 bits in 8-bit grey: 16-bit values are divided down, others stretched over their range."""
+    """More than 8 bits in 8-bit grey: 16-bit values are divided down, anything else is stretched over its own range."""
     import numpy as np
     from PIL import Image as Pillow
 

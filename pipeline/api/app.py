@@ -23,6 +23,7 @@ from pipeline.api.routes import (
     jobs,
     metrics,
     monitoring,
+    pages,
     reindex,
     schedule,
     search,
@@ -42,7 +43,21 @@ DESCRIPTION = """Submit documents, follow them, search them. Every error is a pr
 `code`. Without keys the API answers programs of this machine only; see docs/api.md."""
 
 
-PARTS = (submit, texts, jobs, failures, events, documents, search, reindex, monitoring, metrics, schedule, health)
+PARTS = (
+    submit,
+    texts,
+    jobs,
+    failures,
+    events,
+    documents,
+    pages,
+    search,
+    reindex,
+    monitoring,
+    metrics,
+    schedule,
+    health,
+)
 """The files of the routes, in the order in which /docs lists them."""
 
 

@@ -9,7 +9,14 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints, failure_endpoints, monitoring_endpoints, schedule_endpoints, text_endpoints
+from pipeline.client import (
+    endpoints,
+    failure_endpoints,
+    monitoring_endpoints,
+    page_endpoints,
+    schedule_endpoints,
+    text_endpoints,
+)
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
@@ -84,6 +91,8 @@ class Client:
     document = _method(endpoints.document)
     chunks = _listing(endpoints.chunks)
     content = _method(endpoints.content)
+    page_detail = _method(page_endpoints.page_detail)
+    page_image = _method(page_endpoints.page_image)
     search = _method(endpoints.search)
     status = _method(endpoints.status)
     system = _method(endpoints.system)

@@ -36,6 +36,7 @@ from pipeline.results.monitoring import (
     WorkerList,
     WorkerRecord,
 )
+from pipeline.results.pages import PageBox, PageDetail
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.schedule import (
     DailyMetrics,
@@ -95,6 +96,8 @@ __all__ = [
     "MessageList",
     "MessageRecord",
     "NeededSource",
+    "PageBox",
+    "PageDetail",
     "PartHealth",
     "Passage",
     "PeriodCounts",

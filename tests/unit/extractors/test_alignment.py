@@ -39,7 +39,7 @@ def test_a_text_is_found_where_it_is_drawn_as_it_is(text: str) -> None:
 @given(st.integers(0, 2**32), st.integers(0, 12))
 @settings(deadline=None, max_examples=40)
 def test_what_was_added_or_left_out_shifts_nothing(seed: int, changes: int) -> None:
-    """A page of random words with insertions and cuts: every character that is placed is the one that is drawn there."""
+    """Random words with insertions and cuts: every character that is placed is the one that is drawn there."""
     chance = random.Random(seed)
     words = ["".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 11))) for _ in range(400)]
     kept = list(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from extractors import extract
 from extractors.boxes import Box, passage_boxes
 from extractors.drawing.page import draw_page, page_places
-from extractors.drawing.picture import FORMATS, MAX_HEIGHT, RIM, Look, Picture
+from extractors.drawing.picture import FORMATS, MAX_HEIGHT, RIM, ImageFormat, Look, Picture
 from extractors.drawing.sheet import LINES, draw_sheet, sheet_places, sheet_size, sheets
 from extractors.errors import Corrupt, Encrypted
 from extractors.options import Options
@@ -132,11 +133,11 @@ def test_marked_passages_are_coloured_and_nothing_else_is(tmp_path: Path) -> Non
     assert (marked[2:-2, 2:-2].max(axis=2)[dark[2:-2, 2:-2]] < 60).all()  # the word can be read
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_pictures_come_in_each_format_and_no_larger_than_asked(tmp_path: Path, format: str) -> None:
-    picture = draw_page(planted(tmp_path), 1, Look(160, format), OPTIONS)  # type: ignore[arg-type]
+@pytest.mark.parametrize("kind", FORMATS)
+def test_pictures_come_in_each_format_and_no_larger_than_asked(tmp_path: Path, kind: ImageFormat) -> None:
+    picture = draw_page(planted(tmp_path), 1, Look(160, kind), OPTIONS)
     opened = Image.open(io.BytesIO(picture.data))
-    assert (str(opened.format).lower(), opened.size) == (format, (160, 160))
+    assert (str(opened.format).lower(), opened.size) == (kind, (160, 160))
     assert Picture.from_json(picture.to_json()) == picture
 
 
@@ -206,7 +207,9 @@ def test_the_words_of_a_scan_are_found_where_they_are_drawn(tmp_path: Path, turn
     assert len(passage_boxes(places, 0, len(text), size)) == 3
 
 
-TEXTS = st.text(st.sampled_from("abc  \n\tÄé\u0301中文字ﬁ\x00") | st.characters(exclude_categories=["Cs"]), max_size=4000)
+TEXTS = st.text(
+    st.sampled_from("abc  \n\tÄé\u0301中文字ﬁ\x00") | st.characters(exclude_categories=["Cs"]), max_size=4000
+)
 
 
 @given(TEXTS, st.data())
@@ -214,7 +217,7 @@ def test_the_boxes_of_any_passage_lie_within_its_sheet(text: str, data: st.DataO
     spans = sheets(text)
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)
-    assert all(one[1] == other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(spans))
     start, end = data.draw(st.sampled_from(spans))
     sheet = text[start:end]
     places = sheet_places(sheet)
