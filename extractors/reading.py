@@ -25,7 +25,7 @@ from extractors.pictures.merged_text import agree, merged
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
 
-__all__ = ["end_processes", "extract", "finish", "ocr", "read", "reserve_terminals"]
+__all__ = ["end_processes", "extract", "extract_errors", "finish", "ocr", "read", "reserve_terminals"]
 
 DEFAULTS = Options()
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -39,7 +39,7 @@ def extract(path: Path | str, options: Options = DEFAULTS) -> Document:
         OSError: the system does not give the file.
     """
     path = Path(path)
-    with _extract_errors():
+    with extract_errors():
         document = _clean(find_extractor(sniff(path, options))(path, options))
     _check_size(document, options)
     if not document.pending:
@@ -64,7 +64,7 @@ def ocr(
         OSError: the system does not give the file, or no room to work in.
     """
     path = Path(path)
-    with _extract_errors():
+    with extract_errors():
         render = find_renderer(sniff(path, options))
     return [_ocr_page(render, path, number, options, warn) for number in page_numbers]
 
@@ -124,7 +124,7 @@ def reserve_terminals() -> list[str]:
 
 
 @contextmanager
-def _extract_errors() -> Iterator[None]:
+def extract_errors() -> Iterator[None]:
     """Turn errors of libraries into an `ExtractError`; the cause stays attached."""
     try:
         yield
@@ -147,7 +147,7 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
 
     origin: Origin = "failed"
     try:
-        with _extract_errors():
+        with extract_errors():
             image = render(path, number, options)
             origin = "unread"
             text, confidence, warnings = read_image(image, options)

@@ -34,6 +34,7 @@ __all__ = [
     "find_extractor",
     "find_renderer",
     "formats",
+    "has_renderer",
     "media_types_of",
     "outside",
     "renderer",
@@ -169,6 +170,12 @@ def find_renderer(media_type: str) -> Render:
     if media_type not in _renderers:
         raise Unsupported(f"Pages of type {media_type} cannot be drawn for OCR.")
     return _renderers[media_type]
+
+
+def has_renderer(media_type: str) -> bool:
+    """Whether pages of this media type can be drawn."""
+    _load(media_type, _renderers)
+    return media_type in _renderers
 
 
 def _load(media_type: str, registered: dict[str, Extract] | dict[str, Render]) -> None:

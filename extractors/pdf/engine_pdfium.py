@@ -31,7 +31,7 @@ from extractors.pdf.structure import LazyStructure, PdfStructure, open_structure
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PdfiumFile", "open_pdf", "render", "unlocked"]
+__all__ = ["PdfiumFile", "open_page", "open_pdf", "render", "unlocked"]
 
 MAX_OBJECTS = 2_000
 MAX_SIDE = 32_000
@@ -130,12 +130,24 @@ def render(path: Path, page_number: int, options: Options) -> Image:
         Encrypted, Corrupt: as `open_pdf`.
         IndexError: there is no such page.
     """
+    with open_page(path, page_number, options) as page:
+        return _drawing(page, options)
+
+
+@contextmanager
+def open_page(path: Path, page_number: int, options: Options) -> Iterator[Any]:
+    """Open one page to be drawn, with its form fields.
+
+    Raises:
+        Encrypted, Corrupt: as `open_pdf`.
+        IndexError: there is no such page.
+    """
     with _lock, _open(path, options, page_number) as (document, _):
         if not 1 <= page_number <= len(document):
             raise IndexError(f"The file has {len(document)} pages; page {page_number} was asked for.")
         _start_form(document, path)
         with _page(document, page_number - 1) as page:
-            return _drawing(page, options)
+            yield page
 
 
 def unlocked(path: Path, options: Options) -> BytesIO:

@@ -17,15 +17,16 @@ from collections import ChainMap
 from functools import cache
 from os import environ
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from extractors.boxes import Glyph
 from extractors.errors import Corrupt, OcrUnavailable, TimedOut
 from extractors.options import Options
 from extractors.pictures.blank_page import is_blank
 from extractors.pictures.known_pages import KnownPages, picture_key
-from extractors.pictures.page_image import calm, deskew, flatten, is_bilevel, is_certain, zoom_for
-from extractors.pictures.page_ink import letter_height, needs_local_threshold
-from extractors.pictures.page_light import even_light, full_contrast, without_screen
+from extractors.pictures.page_geometry import Geometry
+from extractors.pictures.page_image import flatten
+from extractors.pictures.prepared_page import Threshold, prepare
 from extractors.pictures.tesseract_process import Ended, Processes
 from extractors.pictures.word_gaps import parted
 from extractors.pictures.words import PageText, Reading, Word
@@ -34,10 +35,8 @@ from extractors.working_time import stretch, working_time
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PageText", "available", "end_processes", "read_image", "require"]
+__all__ = ["PageText", "available", "end_processes", "locate_words", "read_image", "require"]
 
-Threshold = Literal["global", "local"]
-"""How Tesseract tells ink from paper: by one grey level for the whole page, or by one for each place."""
 METHOD: dict[Threshold, int] = {"global": 0, "local": 2}
 """Tesseract's numbers: Otsu and Sauvola."""
 OTHER: dict[Threshold, Threshold] = {"global": "local", "local": "global"}
@@ -50,16 +49,8 @@ UNSURE = 0.6
 """Mean confidence below which a page gets a warning."""
 MANY = 10
 """Marks left out as noise from which a page gets a warning."""
-ENLARGED = 1 / 2
-"""How far a scan is enlarged towards the wanted resolution: the rest costs time and shows nothing new."""
-ENLARGED_BILEVEL = 0.9
-"""The same for black and white alone. Recall on faxes of 200 dpi: .981, with half of the way .978."""
-SMALL = 1_000_000
-"""Pixels of a picture that is enlarged the whole way: it takes little time."""
 OSD_SURE = 2.0
 """Tesseract's orientation confidence from which its word "upright" is final."""
-MARGIN = 20
-"""White pixels put around the page: Tesseract misses writing that touches the edge."""
 
 
 def available(languages: str) -> list[str]:
@@ -90,36 +81,38 @@ def read_image(image: Image, options: Options) -> PageText:
         return PageText("", None)
     limits = options.max_image_pixels, options.ocr_timeout_s
     key = (picture_key(grey), dpi, options.ocr_languages, options.ocr_dpi, limits, shutil.which("tesseract"))
-    return _known_pages().find(key) or _known_pages().keep(key, _read(grey, dpi, options))
+    known = _known_pages().find(key)
+    if known is not None:
+        return known
+    best, _ = _read(grey, dpi, options)
+    return _known_pages().keep(key, PageText(best.text, best.confidence, _warnings(best)))
 
 
-def _read(grey: Image, dpi: float | None, options: Options) -> PageText:
+def locate_words(image: Image, options: Options) -> list[Glyph]:
+    """Read a picture of a page as `read_image` does, and say where its words stand; none on a blank one.
+
+    Raises:
+        OcrUnavailable, TimedOut, Corrupt, OSError: as `read_image`.
+    """
+    require(options.ocr_languages)
+    grey = flatten(image)
+    if is_blank(grey):
+        return []
+    best, geometry = _read(grey, _dpi(image), options)
+    placed = ((word.text, geometry.box_of(*word.box)) for word in best.words)
+    return [Glyph(text, box) for text, box in placed if box is not None]
+
+
+def _read(grey: Image, dpi: float | None, options: Options) -> tuple[Reading, Geometry]:
     run = _Run(options.ocr_languages, options.ocr_dpi, options.ocr_timeout_s)
-    page, threshold = _prepare(grey, dpi, options)
+    prepared, turn = prepare(grey, dpi, options), 0
+    page, threshold = prepared.image, prepared.threshold
     best = run.read(page, threshold)
     if best.confidence is None or best.confidence < SURE:
-        page, best = _best_orientation(run, page, best, threshold)
+        turn, page, best = _best_orientation(run, page, best, threshold)
     if best.seen and (best.confidence is None or best.confidence < DOUBTED):
         best = _better_threshold(run, page, best, OTHER[threshold])
-    return PageText(best.text, best.confidence, _warnings(best))
-
-
-def _prepare(image: Image, dpi: float | None, options: Options) -> tuple[Image, Threshold]:
-    """Return the page as Tesseract reads it best, and how it is to tell ink from paper."""
-    from PIL import ImageOps
-    from PIL.Image import Resampling
-
-    flat = without_screen(image)
-    soft = calm(flat)
-    grey = full_contrast(even_light(soft))
-    threshold: Threshold = "local" if needs_local_threshold(grey) else "global"
-    letters = None if is_certain(dpi) else letter_height(grey)
-    zoom = zoom_for(image.size, dpi, options.ocr_dpi, options.max_image_pixels, letters)
-    if zoom > 1 and is_certain(dpi) and image.width * image.height > SMALL:
-        zoom = 1 + (zoom - 1) * (ENLARGED_BILEVEL if is_bilevel(grey) else ENLARGED)
-    if zoom != 1:
-        grey = grey.resize([max(1, round(side * zoom)) for side in grey.size], Resampling.LANCZOS)
-    return ImageOps.expand(deskew(grey, speckled=soft is not flat), MARGIN, 255), threshold
+    return best, prepared.geometry.turned(turn)
 
 
 def _dpi(image: Image) -> float | None:
@@ -130,19 +123,23 @@ def _dpi(image: Image) -> float | None:
         return None
 
 
-def _best_orientation(run: _Run, page: Image, first: Reading, threshold: Threshold) -> tuple[Image, Reading]:
-    """Turn the page as Tesseract's own orientation detection says, or, where that fails, every way."""
+def _best_orientation(run: _Run, page: Image, first: Reading, threshold: Threshold) -> tuple[int, Image, Reading]:
+    """Turn the page as Tesseract's own orientation detection says, or, where that fails, every way.
+
+    Returns:
+        By how many degrees it was turned clockwise, the turned page, and its reading.
+    """
+    best = 0, page, first
     if page.getextrema() == (255, 255):
-        return page, first
-    best = page, first
+        return best
     try:
         for turn in run.turns(page, found_words=first.seen):
             turned = _turned(page, turn)
-            best = max(best, (turned, run.read(turned, threshold)), key=lambda pair: pair[1].worth)
-            if best[1] is not first and (best[1].confidence or 0) >= SURE:
+            best = max(best, (turn, turned, run.read(turned, threshold)), key=lambda found: found[2].worth)
+            if best[2] is not first and (best[2].confidence or 0) >= SURE:
                 break
     except TimedOut:
-        if (best[1].confidence or 0) < UNSURE:
+        if (best[2].confidence or 0) < UNSURE:
             raise  # what was read of a page that may be upside down is no text
     return best
 
@@ -239,7 +236,7 @@ def _word(fields: list[str], page: Image) -> Word | None:
         return None
     _, _, block, paragraph, line, _, left, top, width, height = (int(field) for field in fields[:10])
     text = parted(fields[11].strip(), (left, top, left + width, top + height), page)
-    return Word(text, (block, paragraph), line, float(fields[10]) / 100, width, height)
+    return Word(text, (block, paragraph), line, float(fields[10]) / 100, width, height, left, top)
 
 
 def require(languages: str) -> None:

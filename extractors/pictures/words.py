@@ -47,6 +47,13 @@ class Word:
     confidence: float
     width: int = 0
     height: int = 0
+    left: int = 0
+    top: int = 0
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom on the page, in pixels."""
+        return self.left, self.top, self.left + self.width, self.top + self.height
 
     @property
     def letters(self) -> str:

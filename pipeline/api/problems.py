@@ -50,6 +50,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[str, int] = {
     "internal": 500,
     "unknown_id": 404,
+    "unknown_page": 404,
     "bad_request": 422,
     "conflict": 409,
     "space_mismatch": 409,

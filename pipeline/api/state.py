@@ -24,6 +24,7 @@ from pipeline.metrics import Metrics
 from pipeline.notify.deadman import call_until_cancelled
 from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.notify.look_loop import look_until_cancelled
+from pipeline.page_images import Renderers
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
@@ -39,6 +40,12 @@ IMPORT_THREADS = 4
 
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""
+
+DRAWING_THREADS = 12
+"""Requests that wait for the image of a page, which sandboxes draw few at once: they take no thread of the others.
+
+These threads live as long as the process; a sandbox would end with the thread that started it.
+"""
 
 PROBE_THREADS = 8
 """Threads of the probes of health: they wait neither for requests nor for uploads."""
@@ -98,6 +105,7 @@ class ApiState:
     probes: anyio.CapacityLimiter
     reports: anyio.CapacityLimiter
     imports: ThreadPoolExecutor
+    drawing: ThreadPoolExecutor
     metrics: Metrics
     request_times: RequestTimes
     embedded: bool
@@ -124,6 +132,7 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         anyio.CapacityLimiter(PROBE_THREADS),
         anyio.CapacityLimiter(REPORT_THREADS),
         ThreadPoolExecutor(IMPORT_THREADS, "import"),
+        ThreadPoolExecutor(DRAWING_THREADS, "drawing"),
         Metrics(services, manager),
         request_times,
         embedded,
@@ -148,6 +157,8 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
 def _close(state: ApiState) -> None:
     state.uploads.shutdown()
     state.imports.shutdown()
+    state.drawing.shutdown(cancel_futures=True)
+    state.services.singleton(Renderers).close()
     state.admission.close()
     state.path_jobs.close()
 

@@ -21,6 +21,7 @@ from pipeline.cli.jobs import jobs
 from pipeline.cli.keys import keys_app
 from pipeline.cli.notify import notify_app
 from pipeline.cli.options import DataDir, Version
+from pipeline.cli.page import page
 from pipeline.cli.queues import queues
 from pipeline.cli.reindex import reindex_app
 from pipeline.cli.report import report
@@ -70,6 +71,7 @@ for function in (
     queues,
     workers,
     documents,
+    page,
     jobs,
     report,
     cancel,

@@ -10,9 +10,10 @@ from typing import Any
 from pipeline.client import Client
 from pipeline.ingest.walk import absolute, source_of
 from pipeline.names import UPLOAD
+from pipeline.page_images import PageRequest
 from pipeline.reindex import ReindexRequest
 from pipeline.reports import FormatName, ReportQuery
-from pipeline.results import Deleted, ReindexPlan, ReindexStatus, Report, TaskDetail
+from pipeline.results import Deleted, PageDetail, ReindexPlan, ReindexStatus, Report, TaskDetail
 from pipeline.settings import Settings
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "delete_on_server",
     "manager_on_server",
     "name_on_server",
+    "page_on_server",
     "uploaded_source",
 ]
 
@@ -116,6 +118,14 @@ def delete_on_server(settings: Settings, collection: str | None, sources: list[s
         sources: paths of this machine that were sent from here, or sources or ids on the server.
     """
     return client_of(settings).delete(*map(name_on_server, sources), collection=collection)
+
+
+def page_on_server(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[PageDetail, bytes | None]:
+    """A page of a document on the server, and with `draws` its image."""
+    client, named = client_of(settings), (request.document_id, request.page)
+    start, end = request.char_start, request.char_end
+    image = client.page_image(*named, request.width, request.format, char_start=start, char_end=end) if draws else None
+    return client.page_detail(*named, char_start=start, char_end=end), image
 
 
 def uploaded_source(source: str) -> str:

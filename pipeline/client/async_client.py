@@ -15,6 +15,7 @@ from pipeline.client import (
     monitoring_endpoints,
     notification_endpoints,
     report_endpoints,
+    page_endpoints,
     schedule_endpoints,
     text_endpoints,
 )
@@ -83,6 +84,8 @@ class AsyncClient:
     document = _method(endpoints.document)
     chunks = _listing(endpoints.chunks)
     content = _method(endpoints.content)
+    page_detail = _method(page_endpoints.page_detail)
+    page_image = _method(page_endpoints.page_image)
     search = _method(endpoints.search)
     status = _method(endpoints.status)
     system = _method(endpoints.system)

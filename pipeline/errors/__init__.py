@@ -2,6 +2,7 @@
 
     PipelineError
     ├── UnknownId            unknown_id            an id that was never submitted
+    │   └── UnknownPage      unknown_page          a page that a document does not have
     ├── BadRequest           bad_request           wrong use: a path, a priority, a collection name
     │   ├── Conflict         conflict              its subject is in the wrong state for it
     │   └── BackupUnusable   backup_unusable       a backup that is incomplete, damaged, or of a newer version
@@ -84,8 +85,8 @@ __all__ = [
     "Conflict", "DiskFull", "Gone", "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker",
     "NotAFile", "NotAllowed", "NotReady", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError",
     "Quarantined", "Refused", "Rejected", "SpaceMismatch", "StackLost", "StackUnavailable", "StageFailed",
-    "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "Unreadable",
-    "VerificationFailed", "WrongMediaType",
+    "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "UnknownPage",
+    "Unreadable", "VerificationFailed", "WrongMediaType",
 ]
 # fmt: on
 
@@ -95,6 +96,13 @@ class UnknownId(PipelineError):
 
     code = "unknown_id"
     hint = "List what there is with: docrelay status"
+
+
+class UnknownPage(UnknownId):
+    """The document has no such page."""
+
+    code = "unknown_page"
+    hint = "Pages count from 1; the field `pages` of the document, or of another page, says how many there are."
 
 
 class BadRequest(PipelineError):

@@ -23,6 +23,7 @@ from pipeline.services import Services
 from pipeline.spool import ORIGINALS, LocalSpool, Spool, original_key
 from pipeline.stages.artifacts import batch_prefix
 from pipeline.stages.discard import discard, keys_in
+from pipeline.stages.kept_images import sweep_images
 from pipeline.stages.kept_ocr import OCR
 from pipeline.stages.kept_texts import TEXTS, text_key_of
 
@@ -58,7 +59,7 @@ def sweep(services: Services) -> None:
 
 
 def clean_up(services: Services) -> dict[str, Any]:
-    """Remove what a sweep removes, old rows of the catalog, cached vectors, and texts that no document needs.
+    """Remove what a sweep removes, old rows of the catalog, cached vectors, texts and images that no document needs.
 
     Returns:
         How many rows of each kind were deleted.
@@ -70,6 +71,7 @@ def clean_up(services: Services) -> dict[str, Any]:
     sweep(services)
     _sweep_texts(services, now - GUARD_S)
     _sweep_ocr(services, now - KEEP_OCR_S)
+    sweep_images(services)
     return {"deleted": deleted}
 
 

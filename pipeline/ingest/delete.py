@@ -20,6 +20,7 @@ from pipeline.results import Deleted
 from pipeline.services import Services
 from pipeline.spool import ORIGINALS, original_key
 from pipeline.stages.discard import discard, keys_in
+from pipeline.stages.kept_images import image_folder
 from pipeline.stages.kept_ocr import OCR
 from pipeline.stages.kept_texts import TEXTS, text_key_of
 from pipeline.vectorstore.base import Filter
@@ -125,13 +126,16 @@ def _delete_some(services: Services, collection: str, document_ids: Sequence[str
 def _discard_files(services: Services, document_ids: Sequence[str]) -> None:
     """Remove the originals and texts of all versions of these documents, unless another document needs them.
 
-    The pages that OCR read of them go in any case: another document that failed with them only reads them again.
+    Images of their pages, and pages that OCR read of failed ones, go in any case: for another document of the same
+    content they are made again.
     """
     spool, settings = services.spool, services.settings
     with services.catalog.connect() as connection:
         contents = garbage.contents_of(connection, document_ids)
     for pages in keys_in(spool, OCR, contents):
         spool.delete(pages)
+    for content in contents:
+        spool.delete(image_folder(content))
     keys = keys_in(spool, TEXTS, contents)
     if not settings.keep_originals:
         keys |= keys_in(spool, ORIGINALS, contents)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePath
@@ -18,7 +20,11 @@ from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.types import NamedPaths
 
-__all__ = ["Original", "original_of"]
+__all__ = ["Original", "original_file", "original_of"]
+
+
+DESCRIPTORS = Path("/dev/fd")
+"""Names of the files that this process has open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,30 @@ def original_of(services: Services, document: DocumentStatus) -> Original:
         raise Gone
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     # The file that was hashed is what is read, whatever its name stands for by then.
-    return Original(Path(f"/dev/fd/{file.fileno()}"), name, content, scope.close)
+    return Original(DESCRIPTORS / str(file.fileno()), name, content, scope.close)
+
+
+@contextmanager
+def original_file(services: Services, document: DocumentStatus) -> Iterator[Path]:
+    """Yield a file with exactly the bytes that the document's version was made of, which no other program changes.
+
+    Raises:
+        Gone: neither a copy nor the unchanged file is there any more.
+    """
+    with ExitStack() as scope:
+        original = original_of(services, document)
+        scope.callback(original.release)
+        if original.path.parent != DESCRIPTORS:
+            yield original.path
+            return
+        # What hashes the same now may be changed while it is read, or its name may lead to another file by then.
+        copy = services.drafts / f"{uuid.uuid4().hex}{PurePath(document.source).suffix}"
+        scope.callback(copy.unlink, missing_ok=True)
+        shutil.copyfile(original.path, copy)
+        with copy.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != original.content_sha256:
+                raise Gone
+        yield copy
 
 
 def _open_source(services: Services, document: DocumentStatus) -> BufferedReader:

@@ -42,6 +42,7 @@ from pipeline.results.notifications import (
     NotificationTest,
     NotificationTestList,
 )
+from pipeline.results.pages import PageBox, PageDetail
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.reports import (
     Report,
@@ -117,6 +118,8 @@ __all__ = [
     "NotificationRuleList",
     "NotificationTest",
     "NotificationTestList",
+    "PageBox",
+    "PageDetail",
     "PartHealth",
     "Passage",
     "PeriodCounts",

@@ -62,6 +62,9 @@ class Spool(Protocol):
             FileNotFoundError: there is nothing.
         """
 
+    def size(self, key: str) -> int:
+        """Bytes under the key. Raises FileNotFoundError."""
+
     def renew(self, key: str) -> bool:
         """Give the key a new time, so that no process removes it that has read an earlier one.
 

@@ -86,6 +86,10 @@ class LocalSpool:
         """
         return (self.root / key).stat().st_mtime
 
+    def size(self, key: str) -> int:
+        """Bytes under the key. Raises FileNotFoundError."""
+        return (self.root / key).stat().st_size
+
     def renew(self, key: str) -> bool:
         """Give the key a new time. Returns False if there is nothing."""
         try:

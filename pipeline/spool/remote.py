@@ -91,6 +91,10 @@ class RemoteSpool:
             return _written_at(info)
         return max(map(_written_at, self.files.find(self._path(key), detail=True).values()), default=math.inf)
 
+    def size(self, key: str) -> int:
+        """Bytes under the key. Raises FileNotFoundError."""
+        return int(self.files.size(self._path(key)) or 0)
+
     def renew(self, key: str) -> bool:
         """Whether the key was written so lately that it counts as renewed: the times of a store cannot be set."""
         try:

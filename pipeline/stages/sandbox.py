@@ -19,13 +19,16 @@ from typing import Any
 
 import structlog
 
+from extractors.boxes import Place, Size
 from extractors.document import Document, Page
+from extractors.drawing.picture import Picture
 from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
 from extractors.options import Options
 from pipeline.errors.problem import unpack
 from pipeline.stages.confinement.grant import CLOSABLE
 from pipeline.stages.sandbox_child import HEADER, MARK, send
 from pipeline.stages.sandbox_process import SandboxProcess, peak_mb, pipe
+from pipeline.stages.sandbox_results import RESULTS
 from pipeline.stages.working_time import WorkingTime
 
 __all__ = ["NoRoom", "Sandbox", "Unwanted"]
@@ -93,7 +96,7 @@ class Sandbox:
             Unwanted: `is_wanted` returned False.
         """
         self._is_wanted = is_wanted or _always
-        document: Document = self._ask("extract", path, options, [], timeout_s)
+        document: Document = self._ask("extract", path, options, {}, timeout_s)
         return document
 
     def ocr(
@@ -106,8 +109,22 @@ class Sandbox:
     ) -> tuple[list[Page], list[str]]:
         """Read pages by OCR as `extractors.ocr` does; the warnings come with them. Arguments and errors: `extract`."""
         self._is_wanted = is_wanted or _always
-        pages: tuple[list[Page], list[str]] = self._ask("ocr", path, options, numbers, timeout_s)
+        pages: tuple[list[Page], list[str]] = self._ask("ocr", path, options, {"pages": numbers}, timeout_s)
         return pages
+
+    def draw(self, path: Path | None, options: Options, page: dict[str, Any], timeout_s: float) -> Picture:
+        """Draw a page (`page`, `look`), or without a file the sheet with a `text`. Errors: `extract`."""
+        self._is_wanted = _always
+        picture: Picture = self._ask("draw", path, options, page, timeout_s)
+        return picture
+
+    def places(
+        self, path: Path | None, options: Options, page: dict[str, Any], timeout_s: float
+    ) -> tuple[Size, list[Place]]:
+        """Size of a page, and where the characters of its `text` stand (`page`, `ocr`). Errors: `extract`."""
+        self._is_wanted = _always
+        found: tuple[Size, list[Place]] = self._ask("places", path, options, page, timeout_s)
+        return found
 
     def warm_up(self) -> None:
         """Start the child, so that the first file does not wait for it."""
@@ -118,8 +135,8 @@ class Sandbox:
         if self._child is not None:
             self._kill()
 
-    def _ask(self, method: str, path: Path, options: Options, pages: list[int], timeout_s: float) -> Any:
-        request = {"method": method, "options": asdict(options), "pages": pages}
+    def _ask(self, method: str, path: Path | None, options: Options, details: dict[str, Any], timeout_s: float) -> Any:
+        request = {**details, "method": method, "options": asdict(options)}
         for _ in range(TRIES - 1):
             with contextlib.suppress(Crashed):
                 return self._once(request, path, timeout_s)
@@ -129,8 +146,10 @@ class Sandbox:
             # One kill may come from any process; repeated kills come from the kernel, which has run out of memory.
             raise OutOfMemory("The system ended the reading of the file, most likely for its memory.") from error
 
-    def _once(self, request: dict[str, Any], path: Path, timeout_s: float) -> Any:
+    def _once(self, request: dict[str, Any], path: Path | None, timeout_s: float) -> Any:
         child = self._start()
+        if path is None:
+            return self._answer_to({**request, "path": None}, child, timeout_s)
         with child.given(path) as name:
             if name is not None:
                 return self._answer_to({**request, "path": str(name)}, child, timeout_s)
@@ -258,14 +277,6 @@ class Sandbox:
 
 def _always() -> bool:
     return True
-
-
-def _pages_of(answer: Any) -> tuple[list[Page], list[str]]:
-    return [Page.from_json(page) for page in answer["pages"]], list(answer["warnings"])
-
-
-RESULTS: dict[str, Callable[[Any], Any]] = {"extract": Document.from_json, "ocr": _pages_of}
-"""What the methods return, made of the child's answer."""
 
 
 def _cause_of_death(code: int) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from select import select
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import extractors
 from extractors.errors import ExtractError, OutOfMemory
@@ -39,6 +39,9 @@ MARK = b"\x00dr\x00"
 
 PR_SET_PDEATHSIG = 1
 MAX_DESCRIPTORS = 1024
+
+Request: TypeAlias = dict[str, Any]
+"""What is asked: a method, the path of the file, options, and what the method needs besides."""
 
 IDLE_S = 5.0
 """Seconds without a request after which the processes that read pages (Tesseract) give their memory back."""
@@ -88,10 +91,10 @@ def main() -> None:
         send(answers, {**_answer(request), "open": still_open})
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: Request) -> dict[str, Any]:
     options = Options.from_json(request["options"])
     try:
-        return {"result": METHODS[request["method"]](Path(request["path"]), options, request["pages"])}
+        return {"result": METHODS[request["method"]](Path(request["path"] or ""), options, request)}
     except ExtractError as error:
         return {"error": pack(error)}
     except MemoryError:
@@ -100,14 +103,38 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"system": [error.errno or 0, error.strerror or str(error)]}
 
 
-def _extract(path: Path, options: Options, _pages: list[int]) -> Any:
+def _extract(path: Path, options: Options, _request: Request) -> Any:
     return extractors.extract(path, options).to_json()
 
 
-def _ocr(path: Path, options: Options, pages: list[int]) -> Any:
+def _ocr(path: Path, options: Options, request: Request) -> Any:
     warnings: list[str] = []
-    read = extractors.ocr(path, pages, options, warnings.append)
+    read = extractors.ocr(path, request["pages"], options, warnings.append)
     return {"pages": [page.to_json() for page in read], "warnings": warnings}
+
+
+def _draw(path: Path, options: Options, request: Request) -> Any:
+    """A page of the file as a picture; without a file, the sheet with a text."""
+    from extractors.drawing.page import draw_page
+    from extractors.drawing.picture import Look
+    from extractors.drawing.sheet import draw_sheet
+
+    look = Look.from_json(request["look"])
+    if request["path"] is None:
+        return draw_sheet(request["text"], look).to_json()
+    return draw_page(path, request["page"], look, options).to_json()
+
+
+def _places(path: Path, options: Options, request: Request) -> Any:
+    """Size of a page, and where the characters of its text stand: on the file's page, or on the sheet with the text."""
+    from extractors.drawing.page import page_places
+    from extractors.drawing.sheet import sheet_places, sheet_size
+
+    text = request["text"]
+    if request["path"] is None:
+        return {"size": sheet_size(text), "places": sheet_places(text)}
+    size, places = page_places(path, request["page"], text, options, ocr=request["ocr"])
+    return {"size": size, "places": places}
 
 
 def _left_out(clock: int) -> float:
@@ -140,7 +167,12 @@ def _end_children_with_parent(folder: str) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-METHODS: dict[str, Callable[[Path, Options, list[int]], Any]] = {"extract": _extract, "ocr": _ocr}
+METHODS: dict[str, Callable[[Path, Options, Request], Any]] = {
+    "extract": _extract,
+    "ocr": _ocr,
+    "draw": _draw,
+    "places": _places,
+}
 
 if __name__ == "__main__":
     main()

@@ -205,7 +205,7 @@ def test_slope_of_text_lines_is_measured(degrees: float, measured: float) -> Non
 
 def test_a_level_page_is_left_as_it_is() -> None:
     level = page()
-    assert page_image.deskew(level) is level
+    assert page_image.turn_level(level, page_image.skew_angle(level), speckled=False) is level
     assert page_image.calm(level) is level
 
 

@@ -225,7 +225,7 @@ DEEDS: dict[str, Callable[[], None]] = {
 }  # fmt: skip
 
 
-def extract(path: Path, options: Options, pages: list[int]) -> Any:
+def extract(path: Path, options: Options, request: dict[str, Any]) -> Any:
     GIVEN[:] = [path]
     deed, _, once = path.read_text("utf-8").splitlines()[0].partition(" once ")
     if deed in DEEDS and not (once and Path(once).exists()):

@@ -30,6 +30,7 @@ __all__ = [
     "new_attempt",
     "newest",
     "point_at_completed",
+    "version_of",
 ]
 
 SameRecipes: TypeAlias = Mapping[str | None, Collection[str]]
@@ -168,6 +169,14 @@ def live_and_running(
         .where(documents.c.id == document_id, attempts.c.state.in_(ACTIVE))
     )
     return live.mappings().one_or_none(), running.mappings().one_or_none()
+
+
+def version_of(connection: Connection, document_id: str, version_id: str | None = None) -> Mapping[Any, Any] | None:
+    """The version of a document with this id; without one its live version. None where the document has none."""
+    query = sa.select(versions).join(documents, documents.c.id == versions.c.document_id)
+    wanted = documents.c.live_version_id if version_id is None else version_id
+    found = connection.execute(query.where(documents.c.id == document_id, versions.c.id == wanted))
+    return found.mappings().one_or_none()
 
 
 def matches(version: Mapping[Any, Any], file: FileRecord, recipe: str, same: SameRecipes | None = None) -> bool:

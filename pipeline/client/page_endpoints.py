@@ -1,0 +1,47 @@
+"""The endpoints of pages as functions that make their requests: see `endpoints`."""
+
+from __future__ import annotations
+
+from typing import TypedDict, Unpack
+from urllib.parse import quote
+
+from pipeline.client.request import Request, model_reader
+from pipeline.results import PageDetail
+
+__all__ = ["PassageOptions", "page_detail", "page_image"]
+
+
+class PassageOptions(TypedDict, total=False):
+    """A passage on a page, in characters of the document's text as hits have them, and the version."""
+
+    char_start: int | None
+    char_end: int | None
+    version: str | None
+
+
+def page_detail(document_id: str, page: int, **passage: Unpack[PassageOptions]) -> Request[PageDetail]:
+    """Size and span of a page, counted from 1, and the boxes of a passage on it.
+
+    `passage` are char_start and char_end, as hits have them, and version.
+    """
+    return Request("GET", _path(document_id, page), model_reader(PageDetail), dict(passage))
+
+
+def page_image(
+    document_id: str,
+    page: int,
+    width: int | None = None,
+    image_format: str | None = None,
+    **passage: Unpack[PassageOptions],
+) -> Request[bytes]:
+    """The image of a page, counted from 1, as a file, `width` pixels wide at most.
+
+    `image_format` is png, jpeg or webp. `passage` is what is marked on it: char_start and char_end, as hits have them;
+    and version.
+    """
+    params = {"width": width, "format": image_format, **passage}
+    return Request("GET", f"{_path(document_id, page)}/image", lambda response: response.content, params)
+
+
+def _path(document_id: str, page: int) -> str:
+    return f"/v1/documents/{quote(document_id)}/pages/{page}"

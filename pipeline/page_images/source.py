@@ -1,0 +1,126 @@
+"""What a page is drawn from: the file of a version, or its kept text where a format has no pages that can be drawn."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from extractors.document import Document
+from extractors.drawing import DRAWING_VERSION
+from extractors.options import Options
+from extractors.registry import has_renderer
+from pipeline.catalog.documents.versions import version_of
+from pipeline.catalog.work import status
+from pipeline.catalog.work.batches import plan_of_version
+from pipeline.errors import Conflict, Gone, UnknownId
+from pipeline.ingest.originals import original_file
+from pipeline.page_images.request import PageRequest
+from pipeline.page_images.texts import PageText, no_such_page, text_of_page
+from pipeline.results import DocumentStatus
+from pipeline.services import Services
+from pipeline.stages.kept_images import image_folder
+from pipeline.stages.kept_texts import kept_text
+
+__all__ = ["PageSource", "find_page"]
+
+NO_VERSION_HINT = "See how it stands with GET /v1/documents/{id}; a page can be shown when the document is searchable."
+NO_TEXT_HINT = "Set `keep_texts`, and ingest the document again."
+
+
+@dataclass(frozen=True)
+class PageSource:
+    """The page that is asked for: its document with the facts of the version, and what it is drawn from.
+
+    `from_file`: the file's own page is drawn, else a sheet with the text. `is_located`: passages count characters of
+    the kept text; those of a workflow whose stages change the text do not.
+    """
+
+    services: Services
+    request: PageRequest
+    document: DocumentStatus
+    extraction: str
+    options: Options
+    from_file: bool
+    is_located: bool
+
+    @property
+    def etag(self) -> str:
+        """What is the same as long as the answer is: of the content, how it was read, and all that is asked for."""
+        return self.name_of("image", self.request.width, self.request.format, self.request.passage)
+
+    def name_of(self, *parts: object) -> str:
+        """A name for something that is made of this page, 32 hexadecimal digits; `parts` say what."""
+        facts = (DRAWING_VERSION, self.document.content_sha256, self.extraction, self.from_file, self.is_located)
+        return sha256(json.dumps([*facts, self.request.page, *parts]).encode()).hexdigest()[:32]
+
+    def key_of(self, name: str) -> str:
+        """The key in the spool of what has this name."""
+        return f"{image_folder(self.document.content_sha256 or '')}/{name}"
+
+    def file(self) -> AbstractContextManager[Path]:
+        """Open the original. Raises Gone."""
+        return original_file(self.services, self.document)
+
+    @cached_property
+    def text(self) -> PageText | None:
+        """The text of the page; None if it is not kept, or if passages have no offsets in it and it is not drawn.
+
+        Raises:
+            UnknownPage: there is no such page.
+            Gone: the text is not kept, and the page is drawn from it.
+        """
+        if self.from_file and not self.is_located:
+            return None
+        document = self._kept_text()
+        if document is None and not self.from_file:
+            raise Gone("The text of this document is not kept.", NO_TEXT_HINT)
+        return None if document is None else text_of_page(document, self.request.page)
+
+    @property
+    def sheet(self) -> str:
+        """The text that is drawn; empty where the file's own page is. Raises what `text` raises."""
+        return "" if self.from_file or self.text is None else self.text.text
+
+    def _kept_text(self) -> Document | None:
+        content = self.document.content_sha256 or ""
+        return kept_text(self.services, content, self.document.source, self.extraction)
+
+
+def find_page(services: Services, request: PageRequest) -> PageSource:
+    """Find a page in the catalog; nothing is read or drawn.
+
+    Raises:
+        UnknownId: there is no such document, or version of it.
+        UnknownPage: the document has no such page.
+        Conflict: the document has no version that readers see.
+        Gone: the document is deleted.
+    """
+    with services.catalog.connect() as connection:
+        document = status.document_status(connection, request.document_id, set())
+        version = version_of(connection, request.document_id, request.version_id)
+        plan = None if version is None else plan_of_version(connection, version["id"])
+    if document.state == "deleted":
+        raise Gone("The document is deleted.", "Ingest it again.")
+    if version is None or plan is None:
+        if request.version_id is not None:
+            raise UnknownId(f"The document has no version {request.version_id}.", "Leave it out for the present one.")
+        raise Conflict("The document has no version that readers see.", NO_VERSION_HINT)
+    facts = {name: version[name] for name in ("content_sha256", "media_type", "title", "size")}
+    pages = sum(version[f"pages_{kind}"] for kind in ("text", "ocr", "empty", "failed"))
+    from_file = has_renderer(version["media_type"] or "")
+    if from_file and not 1 <= request.page <= pages:
+        raise no_such_page(request.page, pages)
+    facts |= {"version_id": version["id"], "pages": pages}
+    return PageSource(
+        services,
+        request,
+        document.model_copy(update=facts),
+        version["extraction"],
+        services.options_of(version["ocr"]),
+        from_file,
+        is_located=not plan.documents,
+    )
