@@ -42,7 +42,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """The values of this moment. Raises redis.RedisError."""
         services = self._services
-        yield from counters.counters(services.redis)
+        yield from counters.counters(services.redis, services.settings)
         yield from counters.histograms(services.redis)
         system = self._manager.totals(at_once=True)
         yield from documents.documents(system)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,9 @@ def of_stages(work: Work, found: Values) -> Values:
 
 
 def stage_seconds(work: Work, found: Values) -> Values:
+    times = {**dict.fromkeys(STAGES, []), **work.durations()}
     return {
-        stage: pytest.approx(sum(times) / 1000, abs=0.001 * len(times) + 0.001)
-        for stage, times in work.durations().items()
+        stage: pytest.approx(sum(took) / 1000, abs=0.001 * len(took) + 0.001) for stage, took in times.items()
     }
 
 
@@ -220,7 +221,7 @@ CHECKS: dict[str, Check] = {
     "docrelay_watch_held_deletions": lambda work, _: {str(watched_folder(work.api)): 0},
     "docrelay_watch_trouble": lambda work, _: {str(watched_folder(work.api)): 0},
     "docrelay_dead_letter_messages": lambda work, _: {(): 2},
-    "docrelay_dead_letters_total": lambda work, _: {"received": 2},
+    "docrelay_dead_letters_total": lambda work, _: {"received": 2, "dropped": 0, "reprocessed": 0},
 }
 
 HISTOGRAMS = ("docrelay_stage_duration_seconds", "docrelay_document_duration_seconds")
@@ -301,7 +302,9 @@ def test_the_histogram_of_requests_has_the_requests_that_the_log_has(work: Work)
 
 
 def test_a_webhook_that_was_delivered_is_counted(work: Work, receiver: Receiver) -> None:
-    assert eventually(lambda: work.metric(NOTIFICATIONS) == {("webhook", "delivered"): 1}, 30)
+    channels, outcomes = ("webhook", "mail", "slack", "ntfy"), ("delivered", "retried", "failed")
+    expected = {**dict.fromkeys(product(channels, outcomes), 0), ("webhook", "delivered"): 1}
+    assert eventually(lambda: work.metric(NOTIFICATIONS) == expected, 30), work.metric(NOTIFICATIONS)
     assert receiver.received == 1
 
 
