@@ -13,6 +13,7 @@ from pipeline.catalog.work.failure_list import FailureClass, FailureFilter, coun
 from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.stage_load import stage_loads, waiting_batches
 from pipeline.engine.broker import queue_contents
+from pipeline.health.watcher import read_folders
 from pipeline.metrics import counters, documents, queues, storage, workers
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
@@ -47,7 +48,7 @@ class Metrics:
         system = self._manager.totals(at_once=True)
         yield from documents.documents(system)
         yield documents.open_failures(self._failures.get(at_once=True))
-        yield from documents.watched_folders(system.watched)
+        yield from documents.watched_folders(read_folders(services, services.redis))
         yield from documents.drift(system.drift)
         yield from self._queues()
         if system.queues is not None:
