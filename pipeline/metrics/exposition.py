@@ -13,6 +13,7 @@ from pipeline.catalog.work.failure_list import FailureClass, FailureFilter, coun
 from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.stage_load import stage_loads, waiting_batches
 from pipeline.engine.broker import queue_contents
+from pipeline.engine.celery_app import all_queues
 from pipeline.health.watcher import read_folders
 from pipeline.metrics import counters, documents, queues, storage, workers
 from pipeline.services import Services
@@ -53,7 +54,7 @@ class Metrics:
         yield from self._queues()
         if system.queues is not None:
             yield from queues.messages(system.queues)
-        yield from workers.workers(workers.read_workers(services.redis))
+        yield from workers.workers(workers.read_workers(services.redis), all_queues())
         yield from workers.processes(system.processes)
         yield from storage.disk(system.disk)
         yield from storage.sizes(self._sizes.get(at_once=True))

@@ -33,6 +33,9 @@ from metrics_rig import (
     watched_folder,
 )
 
+GROUP_OF = {"embed": "embed", "upsert": "store", "finalize": "store", "maintenance": "store"}
+"""The worker group of each queue; the others are those of the group `extract`."""
+
 ENDS = {"document.completed", "document.unchanged", "document.failed", "document.cancelled"}
 
 
@@ -73,9 +76,7 @@ def of_stages(work: Work, found: Values) -> Values:
 
 def stage_seconds(work: Work, found: Values) -> Values:
     times = {**dict.fromkeys(STAGES, []), **work.durations()}
-    return {
-        stage: pytest.approx(sum(took) / 1000, abs=0.001 * len(took) + 0.001) for stage, took in times.items()
-    }
+    return {stage: pytest.approx(sum(took) / 1000, abs=0.001 * len(took) + 0.001) for stage, took in times.items()}
 
 
 def near(values: Values, share: float = 0.01, least: float = 0.0) -> Values:
@@ -123,6 +124,11 @@ def rescued(work: Work, found: Values) -> Values:
 def groups(work: Work, found: Values) -> Values:
     names = work.worker_processes()
     return {group: sum(name.partition("-")[0] == group for name in names) for group in ("extract", "embed", "store")}
+
+
+def queue_workers(work: Work, found: Values) -> Values:
+    of_groups = groups(work, found)
+    return {queue: of_groups[GROUP_OF.get(queue, "extract")] for queue in QUEUES}
 
 
 def worker_tasks(work: Work, found: Values) -> Values:
@@ -195,6 +201,7 @@ CHECKS: dict[str, Check] = {
         "SELECT CAST(priority AS TEXT), min(created_at) FROM batches WHERE state = 'waiting' GROUP BY 1"
     ),
     "docrelay_workers": lambda work, _: {(): len(work.worker_processes())},
+    "docrelay_queue_workers": queue_workers,
     "docrelay_group_workers": groups,
     "docrelay_worker_tasks": worker_tasks,
     "docrelay_worker_processes": lambda work, _: work.worker_processes(),

@@ -71,5 +71,6 @@ def test_labels_that_are_known_begin_at_0(connection: redis.Redis, tmp_path: Pat
     ],
 )
 def test_the_row_of_a_counter_names_its_outcomes(name: str, outcomes: tuple[str, ...]) -> None:
-    (row,) = (line for line in (DOCS / "monitoring.md").read_text("utf-8").splitlines() if line.startswith(f"| `{name}`"))
+    lines = (DOCS / "monitoring.md").read_text("utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{name}`"))
     assert tuple(re.findall(r"`(\w+)`", row.split("|")[3])) == outcomes
