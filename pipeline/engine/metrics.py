@@ -75,7 +75,7 @@ HTTP_DURATION = Histogram(
 
 
 def count(connection: redis.Redis, stage: str, outcome: str, seconds: float | None = None) -> None:
-    """Count one task with one of `TASK_OUTCOMES`, and its time if it was done. Nothing is counted while Redis is away."""
+    """Count one task with one of `TASK_OUTCOMES`, and its time if it took some. Without Redis nothing is counted."""
 
     def add(pipe: redis.client.Pipeline) -> None:
         TASKS.add(pipe, (stage, outcome))

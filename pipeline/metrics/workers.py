@@ -16,7 +16,7 @@ from pipeline.engine.liveness import active_key, processes_key
 from pipeline.metrics.families import counter, gauge_of_one, number
 from pipeline.results import ProcessStatus
 
-__all__ = ["WorkerLoad", "processes", "read_workers", "workers"]
+__all__ = ["WorkerLoad", "processes", "read_workers", "workers", "working_processes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,12 @@ def read_workers(connection: redis.Redis) -> list[WorkerLoad]:
             pipe.scard(processes_key(node))
         numbers = pipe.execute()
     loads = zip(nodes.items(), numbers[::2], numbers[1::2], strict=True)
-    return [WorkerLoad(node, found, active, pool) for (node, found), active, pool in loads]
+    return [WorkerLoad(node, found, active, working_processes(pool)) for (node, found), active, pool in loads]
+
+
+def working_processes(reported: int) -> int:
+    """How many of the processes that a worker reports do tasks: not the parent of a pool, which only hands them out."""
+    return reported - 1 if reported > 1 else reported
 
 
 def workers(loads: Sequence[WorkerLoad], queues: Iterable[str]) -> Iterator[Metric]:

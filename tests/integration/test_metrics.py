@@ -75,7 +75,7 @@ def of_stages(work: Work, found: Values) -> Values:
 
 
 def stage_seconds(work: Work, found: Values) -> Values:
-    times = {**dict.fromkeys(STAGES, []), **work.durations()}
+    times = {stage: work.durations().get(stage, []) for stage in STAGES}
     return {stage: pytest.approx(sum(took) / 1000, abs=0.001 * len(took) + 0.001) for stage, took in times.items()}
 
 
@@ -136,6 +136,11 @@ def worker_tasks(work: Work, found: Values) -> Values:
         runner.partition("@")[0] for (runner,) in work.sql("SELECT runner FROM tasks WHERE state = 'running'")
     )
     return {**dict.fromkeys(work.worker_processes(), 0), **runners}
+
+
+def pool_processes(work: Work, found: Values) -> Values:
+    """Without the parent of a pool; only the worker `extract` has one."""
+    return {name: number - (name == "extract") for name, number in work.worker_processes().items()}
 
 
 def redis_memory(work: Work, found: Values) -> Values:
@@ -204,7 +209,7 @@ CHECKS: dict[str, Check] = {
     "docrelay_queue_workers": queue_workers,
     "docrelay_group_workers": groups,
     "docrelay_worker_tasks": worker_tasks,
-    "docrelay_worker_processes": lambda work, _: work.worker_processes(),
+    "docrelay_worker_processes": pool_processes,
     "docrelay_process_ready": lambda work, _: {
         process["name"]: process["state"] == "ready" for process in work.stack()["processes"]
     },

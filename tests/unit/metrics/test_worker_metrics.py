@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.engine.groups import GROUPS, capabilities_of
-from pipeline.metrics.workers import WorkerLoad, workers
+from pipeline.metrics.workers import WorkerLoad, workers, working_processes
 from pipeline.names import QUEUES
 
 
@@ -24,3 +24,8 @@ def test_a_queue_without_a_worker_is_seen_beside_another_queue_of_its_group() ->
     assert served(*others, *upsert, finalize) == counts
     assert served(*others, *upsert) == {**counts, "finalize": 0, "maintenance": 0}
     assert served() == dict.fromkeys(QUEUES, 0)
+
+
+def test_the_parent_of_a_pool_does_no_task() -> None:
+    """A full pool of four has a share of 1, and so has a worker without a pool at work."""
+    assert [working_processes(number) for number in (5, 2, 1, 0)] == [4, 1, 1, 0]
