@@ -36,7 +36,10 @@ def priority_messages(contents: Mapping[str, QueueContent]) -> Metric:
 
 
 def tasks(loads: Sequence[StageLoad], now: float | None = None) -> Iterator[Metric]:
-    """Tasks of the catalog that wait or run, and the age of the oldest that waits; `now` in seconds since 1970."""
+    """Tasks of the catalog that wait or run, and how long ago the oldest that waits was last published.
+
+    `now` is in seconds since 1970.
+    """
     now = time.time() if now is None else now
     labels = ("stage", "priority")
     due: dict[Labels, float] = {(load.stage, str(load.priority)): load.due for load in loads}
@@ -48,7 +51,7 @@ def tasks(loads: Sequence[StageLoad], now: float | None = None) -> Iterator[Metr
         running[load.stage] += load.running
     yield gauge("docrelay_tasks_due", "Tasks that wait for a worker.", labels, due)
     yield gauge_of_one("docrelay_tasks_running", "Tasks that a worker has claimed.", "stage", running)
-    yield gauge("docrelay_oldest_task_seconds", "Age of the oldest task that waits.", labels, ages)
+    yield gauge("docrelay_oldest_task_seconds", "Age of the oldest task that waits, since it was last published.", labels, ages)
 
 
 def waiting(found: Sequence[WaitingBatches], now: float | None = None) -> Metric:
