@@ -51,7 +51,9 @@ def tasks(loads: Sequence[StageLoad], now: float | None = None) -> Iterator[Metr
         running[load.stage] += load.running
     yield gauge("docrelay_tasks_due", "Tasks that wait for a worker.", labels, due)
     yield gauge_of_one("docrelay_tasks_running", "Tasks that a worker has claimed.", "stage", running)
-    yield gauge("docrelay_oldest_task_seconds", "Age of the oldest task that waits, since it was last published.", labels, ages)
+    yield gauge(
+        "docrelay_oldest_task_seconds", "Age of the oldest task that waits, since it was last published.", labels, ages
+    )
 
 
 def waiting(found: Sequence[WaitingBatches], now: float | None = None) -> Metric:
