@@ -1,8 +1,8 @@
 """Counters of documents that have ended, from the events in the catalog: each end counts once, whichever process dies.
 
 The id of the last event that was counted stands in Redis and changes in one transaction with the counters. The catalog
-keeps it too: where Redis has lost its data, the counters begin at 0 with the events after it, those that were added while
-Redis was away included.
+keeps it too: where Redis has lost its data, the counters begin at 0 with the events after that one, which may have been
+added while Redis was away.
 """
 
 from __future__ import annotations

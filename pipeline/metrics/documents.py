@@ -10,19 +10,19 @@ from pipeline.catalog.work.failure_list import FailureClass
 from pipeline.counters import Labels
 from pipeline.health.watcher import Folders
 from pipeline.metrics.families import gauge, gauge_of_one, number
-from pipeline.results import DriftStatus, SystemStatus
+from pipeline.results import DocumentCounts, DriftStatus
 
 __all__ = ["documents", "drift", "open_failures", "watched_folders"]
 
 
-def documents(system: SystemStatus) -> Iterator[Metric]:
+def documents(counts: DocumentCounts) -> Iterator[Metric]:
     """Documents by state, and what is searchable by collection."""
-    yield gauge_of_one("docrelay_documents", "Documents by state.", "state", system.documents)
+    yield gauge_of_one("docrelay_documents", "Documents by state.", "state", counts.states)
     yield gauge_of_one(
-        "docrelay_outdated", "Documents that an earlier version of Docrelay read.", "collection", system.outdated
+        "docrelay_outdated", "Documents that an earlier version of Docrelay read.", "collection", counts.outdated
     )
-    yield gauge_of_one("docrelay_chunks", "Chunks that are searchable.", "collection", system.collections)
-    yield number("docrelay_failures", "Documents that failed and are not cured.", system.failures)
+    yield gauge_of_one("docrelay_chunks", "Chunks that are searchable.", "collection", counts.chunks)
+    yield number("docrelay_failures", "Documents that failed and are not cured.", counts.failures)
 
 
 def open_failures(classes: Sequence[FailureClass]) -> Metric:

@@ -14,7 +14,7 @@ from pipeline.engine.groups import GROUPS
 from pipeline.engine.heartbeat import intake_node, living_capabilities
 from pipeline.engine.liveness import active_key, processes_key
 from pipeline.metrics.families import counter, gauge_of_one, number
-from pipeline.results import ProcessStatus
+from pipeline.stack import ProcessState
 
 __all__ = ["WorkerLoad", "processes", "read_workers", "workers", "working_processes"]
 
@@ -77,7 +77,7 @@ def workers(loads: Sequence[WorkerLoad], queues: Iterable[str]) -> Iterator[Metr
     yield gauge_of_one("docrelay_worker_processes", "Processes of a worker that do tasks.", "worker", pools)
 
 
-def processes(found: Sequence[ProcessStatus]) -> Iterator[Metric]:
+def processes(found: Sequence[ProcessState]) -> Iterator[Metric]:
     """The processes of the private stack of this machine; there are none where every part runs by itself."""
     ready: Mapping[str, int] = {process.name: int(process.state == "ready") for process in found}
     restarts: dict[Labels, float] = {(process.name,): float(process.restarts) for process in found}

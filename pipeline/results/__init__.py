@@ -49,6 +49,7 @@ from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import (
     ActiveTask,
     DiskStatus,
+    DocumentCounts,
     ProcessStatus,
     QueueStatistics,
     SystemStatus,
@@ -74,6 +75,7 @@ __all__ = [
     "DailyMetricsList",
     "Deleted",
     "DiskStatus",
+    "DocumentCounts",
     "DocumentList",
     "DocumentStatus",
     "DocumentSummary",
