@@ -166,24 +166,23 @@ class TaskManager(FailureManager, MonitoringManager):
             self._newest = (newest, KeptValue(lambda: [self.job(job_id) for job_id in newest]))
         return self.totals().model_copy(update={"jobs": self._newest[1].get()})
 
-    def totals(self, *, at_once: bool = False) -> SystemStatus:
+    def totals(self) -> SystemStatus:
         """The status of the system without its jobs: counts of documents, points, failures and messages.
 
-        Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds; with
-        `at_once` the kept ones are taken while new ones are counted.
+        Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds.
         """
-        states, chunks, failed, outdated = self._totals.get(at_once=at_once)
+        counts = self._totals.get()
         with self._services.catalog.connect() as connection:
             mirrored = watched_files.list_folders(connection)
             analysers = indexes.analysers(connection)
             drift = checks.drift(connection)
         return SystemStatus(
             jobs=[],
-            documents=states,
-            collections=chunks,
-            outdated=outdated,
+            documents=counts.states,
+            collections=counts.chunks,
+            outdated=counts.outdated,
             analysers=analysers,
-            failures=failed,
+            failures=counts.failures,
             queues=self.queues() if self._services.settings.redis_url is not None else None,
             watched=[read.watched_folder(row) for row in mirrored],
             drift=drift,

@@ -57,6 +57,11 @@ class Histogram:
             parts[tuple(labels)][bound] = value
         return {labels: self._distribution(numbers) for labels, numbers in parts.items()}
 
+    @property
+    def empty(self) -> Distribution:
+        """The distribution of no duration."""
+        return self._distribution({})
+
     def _distribution(self, numbers: dict[str, float]) -> Distribution:
         limits = (*self.bounds, float("inf"))
         by_limit = {float(bound): int(number) for bound, number in numbers.items() if bound != SUM}

@@ -121,7 +121,7 @@ def pass_over(services: Services, task_id: str) -> None:
     """Make what follows a task due whose documents were cancelled; the reconciler finds and publishes that."""
     claim = _claim_for_reconciler(services, task_id)
     if claim is not None and _commit(services, claim, RECONCILER, Done(lambda _: None)):
-        count(services.redis, claim.stage, "revoked", 0.0)
+        count(services.redis, claim.stage, "revoked")
         services.announce(claim.job_id)
 
 

@@ -16,15 +16,18 @@ from pipeline.names import PREFIX
 __all__ = [
     "CHUNKS",
     "DEAD_LETTERS",
+    "DEAD_LETTER_OUTCOMES",
     "DOCUMENTS_ENDED",
     "DOCUMENT_DURATION",
     "FAILURES",
     "HTTP_DURATION",
     "NOTIFICATIONS",
+    "NOTIFICATION_OUTCOMES",
     "RESCUES",
     "SECONDS",
     "STAGE_DURATION",
     "TASKS",
+    "TASK_OUTCOMES",
     "count",
     "count_chunks",
     "count_dead_letter",
@@ -37,13 +40,19 @@ __all__ = [
 METRICS = f"{PREFIX}metrics:"
 
 TASKS = Counter(f"{METRICS}tasks", ("stage", "outcome"))
+TASK_OUTCOMES = ("done", "failed", "retried", "lost", "paused", "revoked")
+"""How a task ends: `lost` is one that another worker had done meanwhile, `paused` waits for room on the disk, and
+`revoked` was not done, as its documents were cancelled through it."""
+
 SECONDS = Counter(f"{METRICS}seconds", ("stage",))
 DEAD_LETTERS = Counter(f"{METRICS}dead_letters", ("outcome",))
+DEAD_LETTER_OUTCOMES = ("received", "dropped", "reprocessed")
 CHUNKS = Counter(f"{METRICS}chunks", ("origin",))
 """Texts that were embedded, and chunks whose vectors were in the cache: `embedded`, `cached`."""
 
 RESCUES = Counter(f"{METRICS}rescues", ("stage",))
 NOTIFICATIONS = Counter(f"{METRICS}notifications", ("channel", "outcome"))
+NOTIFICATION_OUTCOMES = ("delivered", "retried", "failed")
 DOCUMENTS_ENDED = Counter(f"{METRICS}documents_ended", ("outcome",))
 FAILURES = Counter(f"{METRICS}failures", ("code",))
 
@@ -66,7 +75,7 @@ HTTP_DURATION = Histogram(
 
 
 def count(connection: redis.Redis, stage: str, outcome: str, seconds: float | None = None) -> None:
-    """Count one task with its outcome, and its time if it took some. Nothing is counted while Redis is away."""
+    """Count one task with one of `TASK_OUTCOMES`, and its time if it took some. Without Redis nothing is counted."""
 
     def add(pipe: redis.client.Pipeline) -> None:
         TASKS.add(pipe, (stage, outcome))
@@ -100,7 +109,7 @@ def count_rescues(connection: redis.Redis, stages: Iterable[str]) -> None:
 
 
 def count_notification(connection: redis.Redis, channel: str, outcome: str) -> None:
-    """Count one try of a notification through a channel: `delivered`, `retried` or `failed`."""
+    """Count one try of a notification through a channel, with one of `NOTIFICATION_OUTCOMES`."""
     _send(connection, lambda pipe: NOTIFICATIONS.add(pipe, (channel, outcome)))
 
 
@@ -111,7 +120,7 @@ def counted(connection: redis.Redis) -> tuple[dict[tuple[str, ...], int], dict[s
 
 
 def count_dead_letter(connection: redis.Redis, outcome: str) -> None:
-    """Count one message that was received by the queue of dead letters, dropped as it was full, or reprocessed."""
+    """Count one message of the queue of dead letters, with one of `DEAD_LETTER_OUTCOMES`; it drops when it is full."""
     _send(connection, lambda pipe: DEAD_LETTERS.add(pipe, (outcome,)))
 
 

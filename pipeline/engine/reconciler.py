@@ -32,7 +32,7 @@ from pipeline.engine.metrics import count_rescues
 from pipeline.engine.open_work import OpenWork, open_work, queue_of
 from pipeline.engine.publisher import publish
 from pipeline.engine.redelivery import restore_dead
-from pipeline.engine.tally import tally
+from pipeline.engine.tally import keep_tallied, tally
 from pipeline.engine.unserved import give_up
 from pipeline.names import PREFIX
 from pipeline.points.labels import relabel
@@ -121,7 +121,8 @@ def reconcile(services: Services) -> list[str]:
 
 
 def _tidy(services: Services) -> None:
-    """What writes to the disk without moving the work on: labels of points, progress, the memory of the store."""
+    """What writes to the disk without moving the work on: counts, labels of points, progress, memory of the store."""
+    keep_tallied(services)
     relabel(services, LABELS)
     if not _record_progress(services):
         # No job is under way: a good moment for the store to write its memory to the disk.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import redis
 
@@ -16,7 +16,7 @@ from pipeline.services import Services
 from pipeline.watch.held_deletions import hold_message
 from pipeline.watch.lease import lease_ages
 
-__all__ = ["check_watcher", "judge_folders"]
+__all__ = ["Folders", "check_watcher", "judge_folders", "read_folders"]
 
 GONE_HINT = "Mount the disk or put the folder back; until then its documents are kept."
 WATCH_HINT = "Start it with: docrelay up (folders of the setting `watch`), or: docrelay watch DIR"
@@ -24,31 +24,48 @@ HELD_HINT = "If the files are to go: docrelay watch DIR --confirm-deletions"
 TROUBLE_HINT = "The watcher tries again by itself; its log is in `logs/` of the data folder."
 
 
-def check_watcher(services: Services, connection: redis.Redis) -> Finding:
-    """Compare the folders of the settings with those in the catalog and with the leases of living watchers."""
-    wanted = {source_of(folder.path): folder.path for folder in services.settings.watch}
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Watched folders by their paths.
+
+    Args:
+        roots: those that should be watched: of the settings, or begun by a process that has not ended as it should.
+        known: what the watchers have stored, also of folders that need not be watched any more.
+        leases: seconds since a living watcher renewed its lease of a folder.
+    """
+
+    roots: Sequence[str]
+    known: Mapping[str, WatchedFolder]
+    leases: Mapping[str, float]
+
+    def is_watched(self, root: str) -> bool:
+        """Whether a living process has the folder and nothing keeps it from watching it."""
+        folder = self.known.get(root)
+        return root in self.leases and (folder is None or folder.trouble is None)
+
+
+def read_folders(services: Services, connection: redis.Redis) -> Folders:
+    """Read what is known of the watched folders. Raises redis.RedisError, or the error of the database."""
     with services.catalog.connect() as rows:
         known = {row.root: watched_folder(row) for row in watched_files.list_folders(rows)}
     begun = [root for root, folder in known.items() if folder.mode is not None]
-    roots = sorted({*wanted, *begun})
-    missing = {root for root, path in wanted.items() if not path.is_dir()}
-    return judge_folders(roots, known, lease_ages(connection, roots), missing)
+    roots = sorted({*(source_of(folder.path) for folder in services.settings.watch), *begun})
+    return Folders(roots, known, lease_ages(connection, roots))
 
 
-def judge_folders(
-    roots: Sequence[str], known: Mapping[str, WatchedFolder], leases: Mapping[str, float], missing: Iterable[str]
-) -> Finding:
-    """Judge the watched folders; the worst of them decides.
+def check_watcher(services: Services, connection: redis.Redis) -> Finding:
+    """Compare the folders of the settings with those in the catalog and with the leases of living watchers."""
+    paths = (folder.path for folder in services.settings.watch)
+    missing = {source_of(path) for path in paths if not path.is_dir()}
+    return judge_folders(read_folders(services, connection), missing)
 
-    Args:
-        roots: those that should be watched.
-        known: what the watchers have stored of them.
-        leases: seconds since a living watcher renewed its lease of a folder.
-        missing: those of the settings that are not there.
-    """
+
+def judge_folders(folders: Folders, missing: Iterable[str]) -> Finding:
+    """Judge the watched folders; the worst of them decides. `missing`: those of the settings that are not there."""
+    roots, leases = folders.roots, folders.leases
     measured = {"folders": float(len(roots)), "watched": float(len(leases))}
     missing = set(missing)
-    troubles = [trouble for root in roots for trouble in _troubles(root, known.get(root), root in leases)]
+    troubles = [trouble for root in roots for trouble in _troubles(root, folders.known.get(root), root in leases)]
     troubles[:0] = [failed(f"{root} is not there or cannot be read.", GONE_HINT) for root in roots if root in missing]
     worst = next((trouble for trouble in troubles if trouble.state == "failed"), next(iter(troubles), None))
     if worst is None:

@@ -8,20 +8,21 @@ from prometheus_client.core import Metric
 
 from pipeline.catalog.work.failure_list import FailureClass
 from pipeline.counters import Labels
+from pipeline.health.watcher import Folders
 from pipeline.metrics.families import gauge, gauge_of_one, number
-from pipeline.results import DriftStatus, SystemStatus, WatchedFolder
+from pipeline.results import DocumentCounts, DriftStatus
 
 __all__ = ["documents", "drift", "open_failures", "watched_folders"]
 
 
-def documents(system: SystemStatus) -> Iterator[Metric]:
+def documents(counts: DocumentCounts) -> Iterator[Metric]:
     """Documents by state, and what is searchable by collection."""
-    yield gauge_of_one("docrelay_documents", "Documents by state.", "state", system.documents)
+    yield gauge_of_one("docrelay_documents", "Documents by state.", "state", counts.states)
     yield gauge_of_one(
-        "docrelay_outdated", "Documents that an earlier version of Docrelay read.", "collection", system.outdated
+        "docrelay_outdated", "Documents that an earlier version of Docrelay read.", "collection", counts.outdated
     )
-    yield gauge_of_one("docrelay_chunks", "Chunks that are searchable.", "collection", system.collections)
-    yield number("docrelay_failures", "Documents that failed and are not cured.", system.failures)
+    yield gauge_of_one("docrelay_chunks", "Chunks that are searchable.", "collection", counts.chunks)
+    yield number("docrelay_failures", "Documents that failed and are not cured.", counts.failures)
 
 
 def open_failures(classes: Sequence[FailureClass]) -> Metric:
@@ -30,14 +31,14 @@ def open_failures(classes: Sequence[FailureClass]) -> Metric:
     return gauge("docrelay_open_failures", "Documents that failed and are not cured.", ("code", "stage"), values)
 
 
-def watched_folders(folders: Sequence[WatchedFolder]) -> Iterator[Metric]:
-    """Files, held deletions and trouble of each watched folder."""
-    held = {folder.root: folder.held_files for folder in folders}
-    files = {folder.root: folder.files for folder in folders}
-    trouble = {folder.root: int(folder.trouble is not None) for folder in folders}
+def watched_folders(folders: Folders) -> Iterator[Metric]:
+    """Files and held deletions of each watched folder, and whether it is not watched although it should be."""
+    held = {root: folder.held_files for root, folder in folders.known.items()}
+    files = {root: folder.files for root, folder in folders.known.items()}
+    trouble = {**dict.fromkeys(folders.known, 0), **{root: int(not folders.is_watched(root)) for root in folders.roots}}
     yield gauge_of_one("docrelay_watch_files", "Files known of a watched folder.", "folder", files)
     yield gauge_of_one("docrelay_watch_held_deletions", "Deletions that wait to be confirmed.", "folder", held)
-    yield gauge_of_one("docrelay_watch_trouble", "1 while a folder cannot be watched.", "folder", trouble)
+    yield gauge_of_one("docrelay_watch_trouble", "1 while a folder is not watched that should be.", "folder", trouble)
 
 
 def drift(found: DriftStatus) -> Iterator[Metric]:

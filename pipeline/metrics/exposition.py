@@ -2,73 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import structlog
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from pipeline.catalog.work.failure_list import FailureClass, FailureFilter, count_classes
-from pipeline.catalog.work.kept_value import KeptValue
-from pipeline.catalog.work.stage_load import stage_loads, waiting_batches
-from pipeline.engine.broker import queue_contents
-from pipeline.metrics import counters, documents, queues, storage, workers
+from pipeline import stack
+from pipeline.health.side_by_side import SideBySide
+from pipeline.metrics import storage, workers
+from pipeline.metrics.families import gauge_of_one
+from pipeline.metrics.sources import Sources
+from pipeline.results import disk_status
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
+log = structlog.get_logger()
+
+PATIENCE_S = 3.0
+"""A part that has not answered by then is down. Prometheus gives a scrape 10 seconds, of which 5 may go to the key."""
+
 
 class Metrics:
     """The metrics of the whole system, as one process reads them from catalog, Redis and disk.
 
-    A scrape must be cheap with any number of documents: what takes longer than a moment to count is kept, and counted
-    anew beside the next scrape.
+    A scrape must be cheap with any number of documents, and must say what is wrong while a part is down: each part is
+    read by itself, and what it would have said is left out.
     """
 
     def __init__(self, services: Services, manager: TaskManager) -> None:
-        self._services = services
-        self._manager = manager
-        self._failures = KeptValue(self._count_failures)
-        self._sizes = KeptValue(lambda: storage.measure_sizes(services))
+        self._settings = services.settings
+        sources = Sources(services, manager)
+        self._parts = sources.parts
+        self._read: SideBySide[list[Metric] | Exception] = SideBySide(
+            {name: _listed(read) for name, read in {**sources.parts, **sources.others}.items()},
+            failure=lambda error: error,
+            no_answer=lambda waited_s: TimeoutError(f"no answer for {waited_s:.0f} s"),
+            patience_s=PATIENCE_S,
+        )
 
     def exposition(self) -> bytes:
-        """The values of this moment in the text format. Raises redis.RedisError."""
+        """The values of this moment in the text format."""
         registry = CollectorRegistry()
         registry.register(_Collected(self))
         return generate_latest(registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The values of this moment. Raises redis.RedisError."""
-        services = self._services
-        yield from counters.counters(services.redis)
-        yield from counters.histograms(services.redis)
-        system = self._manager.totals(at_once=True)
-        yield from documents.documents(system)
-        yield documents.open_failures(self._failures.get(at_once=True))
-        yield from documents.watched_folders(system.watched)
-        yield from documents.drift(system.drift)
-        yield from self._queues()
-        if system.queues is not None:
-            yield from queues.messages(system.queues)
-        yield from workers.workers(workers.read_workers(services.redis))
-        yield from workers.processes(system.processes)
-        yield from storage.disk(system.disk)
-        yield from storage.sizes(self._sizes.get(at_once=True))
-        yield storage.redis_memory(services.redis)
-
-    def _queues(self) -> Iterator[Metric]:
-        with self._services.catalog.connect() as connection:
-            loads, waiting = stage_loads(connection), waiting_batches(connection)
-        yield from queues.tasks(loads)
-        yield queues.waiting(waiting)
-        if self._services.broker is not None:
-            yield queues.priority_messages(queue_contents(self._services))
-
-    def _count_failures(self) -> list[FailureClass]:
-        with self._services.catalog.connect() as connection:
-            return count_classes(connection, FailureFilter())
+        """The values of this moment."""
+        found = self._read.run(self._read.names)
+        up = {part: int(not isinstance(found[part], Exception)) for part in self._parts}
+        yield gauge_of_one("docrelay_up", "1 while a part answers the API.", "part", up)
+        for source, metrics in found.items():
+            if isinstance(metrics, Exception):
+                log.warning("metrics.left_out", source=source, error=f"{type(metrics).__name__}: {metrics}")
+            else:
+                yield from metrics
+        yield from workers.processes(stack.states(self._settings))
+        yield from storage.disk(disk_status(self._settings))
 
 
 class _Collected(Collector):
@@ -84,3 +78,7 @@ class _Collected(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read the catalog, Redis and the disk."""
         return self._metrics.collect()
+
+
+def _listed(read: Callable[[], Iterator[Metric]]) -> Callable[[], list[Metric] | Exception]:
+    return lambda: list(read())

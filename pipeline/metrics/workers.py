@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -14,14 +14,14 @@ from pipeline.engine.groups import GROUPS
 from pipeline.engine.heartbeat import intake_node, living_capabilities
 from pipeline.engine.liveness import active_key, processes_key
 from pipeline.metrics.families import counter, gauge_of_one, number
-from pipeline.results import ProcessStatus
+from pipeline.stack import ProcessState
 
-__all__ = ["WorkerLoad", "processes", "read_workers", "workers"]
+__all__ = ["WorkerLoad", "processes", "read_workers", "workers", "working_processes"]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
-    """A living worker: its node, what it can do, the tasks that it is doing, and the processes of its pool."""
+    """A living worker: its node, what it can do, the tasks that it is doing, and the processes that do tasks."""
 
     node: str
     capabilities: frozenset[str]
@@ -33,10 +33,14 @@ class WorkerLoad:
         """Its name without what is unique to one start of it; workers of several hosts may share it."""
         return self.node.partition("@")[0]
 
+    @property
+    def queues(self) -> set[str]:
+        """The queues that it serves."""
+        return {capability.rpartition("@")[2] for capability in self.capabilities}
+
     def is_of(self, group: str) -> bool:
         """Whether it serves a queue of this group; one that serves only queues of workflows is of none."""
-        queues = {capability.partition("@")[2] for capability in self.capabilities}
-        return not queues.isdisjoint(GROUPS[group])
+        return not self.queues.isdisjoint(GROUPS[group])
 
 
 def read_workers(connection: redis.Redis) -> list[WorkerLoad]:
@@ -50,23 +54,30 @@ def read_workers(connection: redis.Redis) -> list[WorkerLoad]:
             pipe.scard(processes_key(node))
         numbers = pipe.execute()
     loads = zip(nodes.items(), numbers[::2], numbers[1::2], strict=True)
-    return [WorkerLoad(node, found, active, pool) for (node, found), active, pool in loads]
+    return [WorkerLoad(node, found, active, working_processes(pool)) for (node, found), active, pool in loads]
 
 
-def workers(loads: Sequence[WorkerLoad]) -> Iterator[Metric]:
-    """Living workers, by group and by name."""
+def working_processes(reported: int) -> int:
+    """How many of the processes that a worker reports do tasks: not the parent of a pool, which only hands them out."""
+    return reported - 1 if reported > 1 else reported
+
+
+def workers(loads: Sequence[WorkerLoad], queues: Iterable[str]) -> Iterator[Metric]:
+    """Living workers, by queue, by group and by name; `queues`: those that must be served."""
+    serving = {queue: sum(queue in load.queues for load in loads) for queue in queues}
     groups = {group: sum(load.is_of(group) for load in loads) for group in GROUPS}
     tasks, pools = Counter[str](), Counter[str]()
     for load in loads:
         tasks[load.name] += load.tasks
         pools[load.name] += load.processes
     yield number("docrelay_workers", "Workers that live.", len(loads))
+    yield gauge_of_one("docrelay_queue_workers", "Workers that live by the queues that they serve.", "queue", serving)
     yield gauge_of_one("docrelay_group_workers", "Workers that live by group.", "group", groups)
     yield gauge_of_one("docrelay_worker_tasks", "Tasks that a worker is doing.", "worker", tasks)
     yield gauge_of_one("docrelay_worker_processes", "Processes of a worker that do tasks.", "worker", pools)
 
 
-def processes(found: Sequence[ProcessStatus]) -> Iterator[Metric]:
+def processes(found: Sequence[ProcessState]) -> Iterator[Metric]:
     """The processes of the private stack of this machine; there are none where every part runs by itself."""
     ready: Mapping[str, int] = {process.name: int(process.state == "ready") for process in found}
     restarts: dict[Labels, float] = {(process.name,): float(process.restarts) for process in found}

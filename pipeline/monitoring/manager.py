@@ -31,6 +31,7 @@ from pipeline.monitoring.tasks import (
 from pipeline.monitoring.workers import list_registered, list_workers
 from pipeline.results import (
     ActiveTask,
+    DocumentCounts,
     PeriodCounts,
     QueueList,
     QueueStatistics,
@@ -167,10 +168,14 @@ class MonitoringManager:
 
         Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds.
         """
-        states, *_ = self._totals.get()
+        counts = self._totals.get()
         with self._services.catalog.connect() as connection:
             tasks = task_list.count_open(connection)
-        return Summary(documents=states, tasks=tasks, periods=self._periods.get())
+        return Summary(documents=counts.states, tasks=tasks, periods=self._periods.get())
+
+    def counts_soon(self) -> DocumentCounts | None:
+        """Counts of all documents without a long wait: the last ones, or None while they are counted the first time."""
+        return self._totals.get_soon()
 
     @property
     def _is_connected(self) -> bool:
@@ -193,9 +198,9 @@ class MonitoringManager:
         with self._services.catalog.connect() as connection:
             return batches.count_waiting(connection)
 
-    def _count_all(self) -> tuple[dict[str, int], dict[str, int], int, dict[str, int]]:
+    def _count_all(self) -> DocumentCounts:
         with self._services.catalog.connect() as connection:
-            return (*read.totals(connection), count_outdated(connection))
+            return DocumentCounts(*read.totals(connection), count_outdated(connection))
 
     def _count_periods(self) -> dict[str, PeriodCounts]:
         now = time.time()

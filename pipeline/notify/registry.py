@@ -10,7 +10,7 @@ from pipeline.notify.template import TemplateSender
 from pipeline.notify.webhook import WebhookSender
 from pipeline.settings import Settings
 
-__all__ = ["SENDERS", "Senders", "channel_of", "check_address"]
+__all__ = ["SENDERS", "Senders", "channel_of", "channels", "check_address"]
 
 SENDERS: Mapping[str, Callable[[Settings], Sender]] = {
     "http": WebhookSender,
@@ -57,6 +57,11 @@ def channel_of(address: str) -> str:
     if scheme.endswith(TEMPLATED):
         return scheme.rpartition("+")[0]
     return "mail" if scheme in RULE_SENDERS else "webhook"
+
+
+def channels(settings: Settings) -> tuple[str, ...]:
+    """Every channel that `channel_of` may name with these settings."""
+    return ("webhook", "mail", *settings.templates)
 
 
 def check_address(address: str, settings: Settings) -> None:

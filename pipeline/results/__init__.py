@@ -68,6 +68,7 @@ from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import (
     ActiveTask,
     DiskStatus,
+    DocumentCounts,
     ProcessStatus,
     QueueStatistics,
     SystemStatus,
@@ -93,6 +94,7 @@ __all__ = [
     "DailyMetricsList",
     "Deleted",
     "DiskStatus",
+    "DocumentCounts",
     "DocumentList",
     "DocumentStatus",
     "DocumentSummary",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import Field
 
 from pipeline.results.base import Result
@@ -14,6 +16,7 @@ from pipeline.settings.room import disk_of
 __all__ = [
     "ActiveTask",
     "DiskStatus",
+    "DocumentCounts",
     "ProcessStatus",
     "QueueStatistics",
     "SystemStatus",
@@ -68,6 +71,15 @@ class QueueStatistics(Result):
     waiting_batches: int
     workers: list[WorkerStatus]
     dead_letters: int = 0
+
+
+class DocumentCounts(NamedTuple):
+    """Documents by state, chunks that are searchable by collection, open failures, outdated documents by collection."""
+
+    states: dict[str, int]
+    chunks: dict[str, int]
+    failures: int
+    outdated: dict[str, int]
 
 
 class WatchedFolder(Result):

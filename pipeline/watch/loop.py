@@ -54,12 +54,16 @@ class Watcher:
         self._last_line = ""
 
     def run(self, ended: threading.Event) -> None:
-        """Watch until the event is set; after an error the folder is watched again after a pause."""
+        """Watch until the event is set; after an error the folder is watched again after a pause.
+
+        With this end the folder need not be watched any more, and its trouble is over.
+        """
         self._ended = ended
-        failures = 0
+        failures, is_taken = 0, False
         while not ended.is_set():
             try:
-                if not self._lease.acquire(self.mirror.root):
+                is_taken = not self._lease.acquire(self.mirror.root)
+                if is_taken:
                     self._say_once(f"Another process watches {self.mirror.root}; waiting for it to end")
                     ended.wait(LEASE_CHECK_S)
                     continue
@@ -71,6 +75,8 @@ class Watcher:
                 ended.wait(backoff_s(failures, LEASE_CHECK_S, MAX_PAUSE_S))
             finally:
                 self._close_events()
+        if not is_taken:
+            self._store_status_if_possible(mode=None, trouble=None)
 
     def _watch(self) -> None:
         """Scan when the schedule says so, for as long as this process has the lease."""
@@ -87,7 +93,6 @@ class Watcher:
                     self._store_status(trouble=None, mode=self._mode)
                 first = False
             self._wait(wait)
-        self._store_status(mode=None)
 
     def _sync(self) -> float | None:
         """Scan what the schedule says; seconds after which the same has to be scanned again, None if it is done."""
@@ -164,10 +169,13 @@ class Watcher:
         else:
             log.error("watch.failed", folder=self.mirror.root, exc_info=error)
         self._say_once(f"{self.mirror.root} cannot be watched just now: {error}")
+        self._store_status_if_possible(trouble=f"{code}: {error}", mode=self._mode)
+
+    def _store_status_if_possible(self, **values: object) -> None:
         try:
-            self._store_status(trouble=f"{code}: {error}")
-        except Exception as second:  # the catalog itself may be what is in trouble
-            log.warning("watch.trouble", folder=self.mirror.root, error=str(second))
+            self._store_status(**values)
+        except Exception as error:  # the catalog itself may be what is in trouble
+            log.warning("watch.trouble", folder=self.mirror.root, error=str(error))
 
     def _store_status(self, **values: object) -> None:
         """Store in the catalog that the folder was scanned now, with these values, for other processes to show."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ from metrics_rig import (
     wait_for_counters,
     watched_folder,
 )
+
+GROUP_OF = {"embed": "embed", "upsert": "store", "finalize": "store", "maintenance": "store"}
+"""The worker group of each queue; the others are those of the group `extract`."""
 
 ENDS = {"document.completed", "document.unchanged", "document.failed", "document.cancelled"}
 
@@ -71,10 +75,8 @@ def of_stages(work: Work, found: Values) -> Values:
 
 
 def stage_seconds(work: Work, found: Values) -> Values:
-    return {
-        stage: pytest.approx(sum(times) / 1000, abs=0.001 * len(times) + 0.001)
-        for stage, times in work.durations().items()
-    }
+    times = {stage: work.durations().get(stage, []) for stage in STAGES}
+    return {stage: pytest.approx(sum(took) / 1000, abs=0.001 * len(took) + 0.001) for stage, took in times.items()}
 
 
 def near(values: Values, share: float = 0.01, least: float = 0.0) -> Values:
@@ -124,11 +126,21 @@ def groups(work: Work, found: Values) -> Values:
     return {group: sum(name.partition("-")[0] == group for name in names) for group in ("extract", "embed", "store")}
 
 
+def queue_workers(work: Work, found: Values) -> Values:
+    of_groups = groups(work, found)
+    return {queue: of_groups[GROUP_OF.get(queue, "extract")] for queue in QUEUES}
+
+
 def worker_tasks(work: Work, found: Values) -> Values:
     runners = Counter(
         runner.partition("@")[0] for (runner,) in work.sql("SELECT runner FROM tasks WHERE state = 'running'")
     )
     return {**dict.fromkeys(work.worker_processes(), 0), **runners}
+
+
+def pool_processes(work: Work, found: Values) -> Values:
+    """Without the parent of a pool; only the worker `extract` has one."""
+    return {name: number - (name == "extract") for name, number in work.worker_processes().items()}
 
 
 def redis_memory(work: Work, found: Values) -> Values:
@@ -194,9 +206,10 @@ CHECKS: dict[str, Check] = {
         "SELECT CAST(priority AS TEXT), min(created_at) FROM batches WHERE state = 'waiting' GROUP BY 1"
     ),
     "docrelay_workers": lambda work, _: {(): len(work.worker_processes())},
+    "docrelay_queue_workers": queue_workers,
     "docrelay_group_workers": groups,
     "docrelay_worker_tasks": worker_tasks,
-    "docrelay_worker_processes": lambda work, _: work.worker_processes(),
+    "docrelay_worker_processes": pool_processes,
     "docrelay_process_ready": lambda work, _: {
         process["name"]: process["state"] == "ready" for process in work.stack()["processes"]
     },
@@ -220,7 +233,7 @@ CHECKS: dict[str, Check] = {
     "docrelay_watch_held_deletions": lambda work, _: {str(watched_folder(work.api)): 0},
     "docrelay_watch_trouble": lambda work, _: {str(watched_folder(work.api)): 0},
     "docrelay_dead_letter_messages": lambda work, _: {(): 2},
-    "docrelay_dead_letters_total": lambda work, _: {"received": 2},
+    "docrelay_dead_letters_total": lambda work, _: {"received": 2, "dropped": 0, "reprocessed": 0},
 }
 
 HISTOGRAMS = ("docrelay_stage_duration_seconds", "docrelay_document_duration_seconds")
@@ -301,7 +314,9 @@ def test_the_histogram_of_requests_has_the_requests_that_the_log_has(work: Work)
 
 
 def test_a_webhook_that_was_delivered_is_counted(work: Work, receiver: Receiver) -> None:
-    assert eventually(lambda: work.metric(NOTIFICATIONS) == {("webhook", "delivered"): 1}, 30)
+    channels, outcomes = ("webhook", "mail", "slack", "ntfy"), ("delivered", "retried", "failed")
+    expected = {**dict.fromkeys(product(channels, outcomes), 0), ("webhook", "delivered"): 1}
+    assert eventually(lambda: work.metric(NOTIFICATIONS) == expected, 30), work.metric(NOTIFICATIONS)
     assert receiver.received == 1
 
 

@@ -197,7 +197,11 @@ def trouble_of(mirror: InProcessMirror, services: Services) -> str:
 
     with watching(services, mirror.folder):
         assert eventually(trouble)
-        return trouble()
+        code = trouble()
+        assert noted(mirror, "mode")
+    # The watcher ended as it should: the folder need not be watched any more.
+    assert (noted(mirror, "trouble"), noted(mirror, "mode")) == (None, None)
+    return code
 
 
 def another_model(mirror: InProcessMirror) -> str:

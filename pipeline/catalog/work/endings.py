@@ -7,11 +7,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import attempts, events
+from pipeline.catalog.database.schema import attempts, counters, events
 
-__all__ = ["Ending", "list_endings", "newest_event"]
+__all__ = ["Ending", "counted_until", "list_endings", "newest_event", "store_counted"]
 
 OUTCOMES = ("completed", "unchanged", "failed", "cancelled")
+COUNTED = "ends_counted"
 KINDS = {f"document.{outcome}": outcome for outcome in OUTCOMES}
 
 
@@ -56,3 +57,14 @@ def list_endings(connection: Connection, after: int, until: int, limit: int) -> 
     return [
         Ending(row.id, KINDS[row.kind], (row.data or {}).get("code"), row.seconds) for row in connection.execute(query)
     ]
+
+
+def counted_until(connection: Connection) -> int | None:
+    """The id of the last event whose end was counted, as `store_counted` has kept it; None if it never has."""
+    return connection.scalar(sa.select(counters.c.value).where(counters.c.name == COUNTED))
+
+
+def store_counted(connection: Connection, event: int) -> None:
+    """Keep the id of the last event whose end was counted."""
+    if not connection.execute(counters.update().where(counters.c.name == COUNTED).values(value=event)).rowcount:
+        connection.execute(counters.insert().values(name=COUNTED, value=event))

@@ -14,7 +14,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import events
 from pipeline.engine import tally as tallying
 from pipeline.engine.metrics import DOCUMENT_DURATION, DOCUMENTS_ENDED, FAILURES
-from pipeline.engine.tally import tally
+from pipeline.engine.tally import keep_tallied, tally
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -71,9 +71,32 @@ def test_several_processes_count_an_end_once(services: Services) -> None:
     assert DOCUMENTS_ENDED.read(services.redis) == {("completed",): 35}
 
 
+def test_ends_while_redis_has_lost_its_data_are_counted(services: Services) -> None:
+    end(services, "completed", 3)
+    tally(services)
+    keep_tallied(services)
+    services.redis.flushall()
+    end(services, "failed", 4, "empty")
+    assert [tally(services), tally(services)] == [4, 0]
+    assert DOCUMENTS_ENDED.read(services.redis) == {("failed",): 4}
+    assert FAILURES.read(services.redis) == {("empty",): 4}
+
+
+def test_after_a_loss_a_backlog_is_counted_by_and_by(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallying, "MOST", 4)
+    keep_tallied(services)
+    services.redis.flushall()
+    end(services, "completed", 10)
+    assert tally(services) == 4
+    keep_tallied(services)
+    services.redis.flushall()
+    assert [tally(services) for _ in range(3)] == [4, 2, 0]
+
+
 def test_after_redis_has_lost_its_data_counting_begins_at_0_with_what_ends_then(services: Services) -> None:
     end(services, "completed", 3)
     tally(services)
+    keep_tallied(services)
     services.redis.flushall()
     assert tally(services) == 0
     end(services, "completed", 2)

@@ -25,7 +25,7 @@ from pipeline.health.finding import Finding, degraded, failed, ok
 from pipeline.health.side_by_side import Checks
 from pipeline.health.spool import judge_room
 from pipeline.health.system import LastSeen, SystemHealth, needs_of, without_followers, worst
-from pipeline.health.watcher import judge_folders
+from pipeline.health.watcher import Folders, judge_folders
 from pipeline.health.workers import judge_group
 from pipeline.results import CollectionDrift, DriftStatus, WatchedFolder
 from pipeline.services import Services
@@ -200,9 +200,9 @@ def test_watched_folders(
     changes: dict[str, object], leases: dict[str, float], missing: tuple[str, ...], state: str, words: str
 ) -> None:
     known = {"/in": FOLDER.model_copy(update=changes)}
-    found = judge_folders(["/in"], known, leases, missing)
+    found = judge_folders(Folders(["/in"], known, leases), missing)
     assert (found.state, words in found.cause) == (state, True)
-    assert judge_folders([], {}, {}, ()).state == "ok"
+    assert judge_folders(Folders([], {}, {}), ()).state == "ok"
 
 
 def test_drift() -> None:

@@ -24,7 +24,8 @@ notices              events that rules may report
 delivery_notices     which notices a delivery reports
 conditions           trouble that lasts: what was reported of it, and since when it is over
 checks               results of the last checks of the index
-counters             `switch`: grows with every change of what readers may see
+counters             `switch`: grows with every change of what readers may see; `ends_counted`: the last event whose
+                     end of a document the metrics have
 watched              watched folders: their identity, deletions that are held back
 seen                 files of those folders as they were when their documents were made
 scheduled            entries of the schedule: the last run of each, and for which time it was
