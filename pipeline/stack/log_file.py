@@ -7,9 +7,9 @@ import fcntl
 import logging
 import os
 import sys
-from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO, Any
 
 __all__ = ["SharedLogFile"]
 
@@ -61,7 +61,7 @@ class SharedLogFile(RotatingFileHandler):
                 stream.close()
 
 
-def _is_at(path: str, file: TextIOWrapper) -> bool:
+def _is_at(path: str, file: IO[Any]) -> bool:
     """Whether an open file still has this name."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), Path(path).stat())
