@@ -34,7 +34,7 @@ from pipeline.api.routes import (
 )
 from pipeline.api.state import open_state
 from pipeline.services import Services
-from pipeline.tracing import Traces
+from pipeline.tracing import Traces, close_traces
 
 __all__ = ["make_app"]
 
@@ -82,6 +82,8 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
             app.state.api = state
             ready()
             yield
+        # uvicorn ends the process by the signal that it received, without `atexit`.
+        await anyio.to_thread.run_sync(close_traces)
 
     # It serves the script and the style of /docs; FastAPI's own page would fetch them from a public server.
     app = FastAPIOffline(

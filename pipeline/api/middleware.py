@@ -42,6 +42,9 @@ STREAM_SUFFIX = "/events"
 PROBES = ("/health", "/health/live", "/health/ready")
 """Addresses that are served however many requests are: a busy process must not look like a dead one."""
 
+PERIODIC = (*PROBES, "/metrics")
+"""Addresses that programs ask all the time: their requests have no traces."""
+
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -126,7 +129,8 @@ class Limits:
         scope["request_id"] = uuid.uuid4().hex[:12]
         body = _Body(receive, self._is_upload(scope), self._settings)
         response = _Response(send, scope["request_id"], body)
-        began, trace = time.monotonic(), RequestTrace(self._traces, scope)
+        trace = RequestTrace(self._traces, scope, wanted=scope["path"] not in PERIODIC)
+        began = time.monotonic()
         try:
             with structlog.contextvars.bound_contextvars(request=scope["request_id"], **trace.log_fields):
                 await self._serve(scope, body, response)

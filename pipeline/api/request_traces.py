@@ -19,15 +19,15 @@ KEY = "trace"
 
 
 class RequestTrace:
-    """The span of one request, which begins now. `context` is None where traces are off."""
+    """The span of one request, which begins now. `context` is None where traces are off or not `wanted`."""
 
-    def __init__(self, traces: Traces, scope: Scope) -> None:
+    def __init__(self, traces: Traces, scope: Scope, *, wanted: bool) -> None:
         self._traces = traces
         self._scope = scope
         self._began = time.time()
-        self._parent = TraceContext.parse(Headers(scope=scope).get("traceparent")) if traces.is_on else None
-        new = self._parent.child() if self._parent is not None else TraceContext.new()
-        self.context = scope[KEY] = new if traces.is_on else None
+        is_traced = traces.is_on and wanted
+        self._parent = TraceContext.parse(Headers(scope=scope).get("traceparent")) if is_traced else None
+        self.context = scope[KEY] = (self._parent.child() if self._parent else traces.begin()) if is_traced else None
 
     @property
     def log_fields(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ from pipeline.engine.pool_watch import pool_pids
 from pipeline.engine.process_identity import identity
 from pipeline.engine.redelivery import restore
 from pipeline.services import Services
+from pipeline.tracing import close_traces
 
 __all__ = ["Shutdown"]
 
@@ -73,6 +74,7 @@ class Shutdown:
         try:
             self.hand_over()
         finally:
+            close_traces()
             os._exit(0)
 
     def _runner(self, pid: int | None) -> str:

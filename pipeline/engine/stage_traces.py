@@ -55,7 +55,7 @@ def log_fields(trace: TaskTrace) -> dict[str, str | int]:
 def end(services: Services, claim: Claim, runner: str, trace: TaskTrace, outcome: str) -> None:
     """Export the spans of a task that was committed, retried or lost."""
     traces = services.singleton(Traces)
-    if not traces.is_on or not trace.documents:
+    if not traces.is_on or not any(_is_sampled(document) for document in trace.documents):
         return
     ids = [document.attempt_id for document in trace.documents]
     try:
@@ -71,7 +71,7 @@ def end(services: Services, claim: Claim, runner: str, trace: TaskTrace, outcome
 def spans_of(
     claim: Claim, trace: TaskTrace, reached: Mapping[str, Outcome], now: float, facts: Attributes
 ) -> Iterator[Span]:
-    """The spans of a task.
+    """The spans of a task. That of the whole task is sampled if one of its documents is.
 
     Args:
         claim: the task.
@@ -82,7 +82,8 @@ def spans_of(
     """
     parents = {document: TraceContext.parse(document.trace) for document in trace.documents}
     own = {document: parent.child() for document, parent in parents.items() if parent is not None}
-    task = TraceContext.new() if len(trace.documents) > 1 else None
+    is_sampled = any(context.is_sampled for context in own.values())
+    task = TraceContext.new(is_sampled=is_sampled) if len(trace.documents) > 1 else None
     part: Attributes = {**facts, "docrelay.batch.id": claim.batch_id, "docrelay.part": claim.part}
     for document, context in own.items():
         outcome = reached.get(document.attempt_id, Outcome("deleted", None))
@@ -97,6 +98,11 @@ def spans_of(
     if task is not None and own:
         attributes = {**part, "docrelay.documents": len(trace.documents)}
         yield Span(f"{claim.stage} batch", task, None, trace.began, now, attributes, list(own.values()))
+
+
+def _is_sampled(document: TracedAttempt) -> bool:
+    context = TraceContext.parse(document.trace)
+    return context is not None and context.is_sampled
 
 
 def _error(facts: Attributes, outcome: Outcome) -> str | None:

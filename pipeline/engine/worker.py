@@ -48,6 +48,7 @@ from pipeline.stack.logs import configure_logging
 from pipeline.stack.process_plan import cores
 from pipeline.stack.pulse import start_pulse
 from pipeline.stack.spec import UNUSABLE
+from pipeline.tracing import close_traces
 
 __all__ = ["make_worker", "run_beat", "run_worker"]
 
@@ -82,6 +83,8 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     signals.setup_logging.connect(_keep_logging, weak=False)
     if _pool(settings, group) == "prefork":
         signals.worker_process_init.connect(partial(_start_pool_process, worker), weak=False)
+        # A process of the pool ends without `atexit`.
+        signals.worker_process_shutdown.connect(lambda **_: close_traces(), weak=False)
     celery_worker = make_worker(app, settings, group, node, served)
     freeze()
     celery_worker.start()

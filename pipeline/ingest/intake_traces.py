@@ -1,7 +1,7 @@
 """The first span of a document's trace: its intake, where it is recorded in the catalog.
 
 A single document that a request brings is in the trace of the request. Of several, each has a trace of its own with a
-link to the request: traces of thousands of documents in one cannot be read.
+link to the request: traces of thousands of documents in one cannot be read. They are sampled if the request is.
 """
 
 from __future__ import annotations
@@ -24,13 +24,19 @@ def place_in_traces(
     connection: Connection, services: Services, job: Job, results: Sequence[IntakeResult]
 ) -> list[IntakeResult]:
     """Store the place of each document in its trace, in the transaction that records the documents."""
-    if not services.singleton(Traces).is_on:
+    traces = services.singleton(Traces)
+    if not traces.is_on:
         return list(results)
     request = TraceContext.parse(job.trace)
-    alone = request if len(results) == 1 else None
-    placed = [replace(result, trace=alone.child() if alone is not None else TraceContext.new()) for result in results]
+    placed = [replace(result, trace=_place(traces, request, alone=len(results) == 1)) for result in results]
     set_traces(connection, job.id, {result.document_id: str(result.trace) for result in placed if result.is_queued})
     return placed
+
+
+def _place(traces: Traces, request: TraceContext | None, *, alone: bool) -> TraceContext:
+    if request is None:
+        return traces.begin()
+    return request.child() if alone else TraceContext.new(is_sampled=request.is_sampled)
 
 
 def export_intake(services: Services, job: Job, results: Sequence[IntakeResult], began: float) -> None:

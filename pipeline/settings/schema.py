@@ -43,6 +43,7 @@ class Settings(OperationSettings, Notifications):
     traces_url: str | None = Field(
         None, description="OpenTelemetry collector (OTLP over HTTP), e.g. http://collector:4318; empty: no traces"
     )
+    traces_share: float = Field(1.0, ge=0, le=1, description="share of the traces begun here that are exported")
 
     events: bool = Field(False, description="send Celery's events of tasks, which Flower and other tools read")
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from pipeline.settings import Settings
+from pipeline.stack.log_file import SharedLogFile
 
 __all__ = ["configure_logging", "log_to_file"]
 
@@ -42,25 +41,8 @@ def log_to_file(settings: Settings, name: str) -> Path:
     for parent in (settings.data_dir, folder):
         parent.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{name}.log"
-    handler = _PatientFile(
-        path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True, errors="replace"
-    )
-    _use(handler, settings, name)
+    _use(SharedLogFile(path, MAX_BYTES, BACKUPS), settings, name)
     return path
-
-
-class _PatientFile(RotatingFileHandler):
-    """A log file that drops lines while the disk is full."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is that of the library
-        """Close the file, whose buffer would keep the line; the next line opens it again. Report other errors."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handleError(record)
-            return
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
 
 
 def _use(handler: logging.Handler, settings: Settings, name: str) -> None:

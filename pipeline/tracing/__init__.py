@@ -5,6 +5,6 @@
 """
 
 from pipeline.tracing.context import TraceContext
-from pipeline.tracing.spans import Attributes, Span, Traces
+from pipeline.tracing.spans import Attributes, Span, Traces, close_traces
 
-__all__ = ["Attributes", "Span", "TraceContext", "Traces"]
+__all__ = ["Attributes", "Span", "TraceContext", "Traces", "close_traces"]

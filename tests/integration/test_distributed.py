@@ -68,6 +68,12 @@ def test_environment_names_no_service_host(services: Cluster) -> None:
     assert not any(address in value for address in services.ports for value in values)
 
 
+def test_settings_without_a_variable_come_from_the_file_among_the_secrets(services: Cluster) -> None:
+    out, _ = services.run("notify", "list", "--json").communicate(timeout=PATIENCE_S)
+    assert [rule["name"] for rule in json.loads(out)["rules"]] == ["operators"]
+    assert not any("a-token" in value for name in SCALE for value in services.environment(name, "x").values())
+
+
 def test_no_password_stands_in_the_environment_or_the_arguments(services: Cluster) -> None:
     words = [services.secret(name) for name in ("redis_password", "postgres_password", "qdrant_api_key")]
     for host in [f"{name}-1" for name in SCALE] + ["redis"]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from api_rig import Api, api_on
 from collector import Collector, Received, collecting
 from flow_tools import eventually
+from metrics_rig import Work, rows_of
 
 STAGES = ["extract", "chunk", "embed", "upsert", "finalize"]
 LEVELS = json.dumps({"pipeline.api": "warning"})
@@ -31,13 +35,13 @@ def api(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Itera
         yield api
 
 
-def submitted(api: Api, *files: tuple[str, bytes]) -> tuple[str, str, dict[str, Any]]:
+def submitted(api: Api, *files: tuple[str, bytes], flags: str = "01") -> tuple[str, str, dict[str, Any]]:
     """Submit files in one request with a header; the ids of the caller's trace and span, and the answer."""
     trace, span = secrets.token_hex(16), secrets.token_hex(8)
     answer = api.http.post(
         "/v1/documents",
         files=[("file", (name, data)) for name, data in files],
-        headers={"traceparent": f"00-{trace}-{span}-01"},
+        headers={"traceparent": f"00-{trace}-{span}-{flags}"},
     )
     accepted = answer.raise_for_status().json()
     assert api.client.wait(accepted["job_id"]).ended
@@ -109,6 +113,41 @@ def test_trace_of_a_document_that_fails_says_why(api: Api, collector: Collector)
     assert (extract.error, extract.facts["docrelay.document.state"]) == ("corrupt", "failed")
 
 
+def test_nothing_is_exported_of_what_the_caller_does_not_sample(api: Api, collector: Collector) -> None:
+    names = ("first.txt", "second.txt")
+    trace, _, _ = submitted(api, *((name, TEXT + name.encode()) for name in names), flags="00")
+    alone, _, _ = submitted(api, ("third.txt", TEXT + b"third"), flags="00")
+    sampled, _, _ = submitted(api, ("fourth.txt", TEXT + b"fourth"))
+    complete(collector, sampled)  # what the same processes have sent later has arrived
+    assert collector.of(trace) == collector.of(alone) == []
+    assert not {*names, "third.txt"} & sources(collector)
+    flags = "SELECT DISTINCT substr(a.trace, -2) FROM attempts a JOIN documents d ON d.id = a.document_id"
+    wanted = " WHERE d.source IN ('upload://first.txt', 'upload://second.txt', 'upload://third.txt')"
+    assert rows_of(api.cli.folder / "catalog.db", flags + wanted) == [("00",)]
+
+
+def sources(collector: Collector) -> set[str]:
+    """Names of the documents whose intake has arrived."""
+    return {Path(span.facts["docrelay.document.source"]).name for span in collector.named("intake")}
+
+
+def test_what_is_asked_all_the_time_has_no_traces(api: Api, collector: Collector) -> None:
+    for path in ("/health/live", "/health/ready", "/health", "/metrics"):
+        assert api.http.get(path, headers={"traceparent": f"00-{'9' * 32}-{'1' * 16}-01"}).status_code == 200
+    before = len(collector.named("GET /v1/status"))
+    assert api.http.get("/v1/status").status_code == 200
+    assert eventually(lambda: len(collector.named("GET /v1/status")) > before)
+    assert collector.of("9" * 32) == []
+    assert not {name for name in (span.name for span in collector.spans) if "/health" in name or "metrics" in name}
+
+
+def test_a_command_that_ends_at_once_has_sent_its_spans(api: Api, collector: Collector, tmp_path: Path) -> None:
+    path = tmp_path / "teal.txt"
+    path.write_bytes(TEXT + b"The teal is gone at once.")
+    assert api.cli.run("ingest", path, "--no-wait").code == 0
+    assert eventually(lambda: "teal.txt" in sources(collector))
+
+
 def test_log_lines_name_request_trace_job_and_document(api: Api, collector: Collector) -> None:
     trace, _, accepted = submitted(api, ("egret.txt", TEXT))
     spans = complete(collector, trace)
@@ -127,6 +166,26 @@ def test_levels_of_modules(api: Api) -> None:
     events = {line.get("event") for line in logged(api) if line.get("process") == "api"}
     assert "job.opened" in events
     assert "request.served" not in events
+
+
+def test_processes_that_are_ended_send_their_last_spans(api: Api, collector: Collector) -> None:
+    """A process of a pool, a worker without one, and the API."""
+    broken, _, _ = submitted(api, ("broken.pdf", b"%PDF-1.7\nbroken"))
+    end(api, "extract")
+    assert eventually(lambda: "extract" in {span.name for span in collector.of(broken)})
+    whole, _, _ = submitted(api, ("whole.txt", TEXT + b"whole"))
+    end(api, "store")
+    assert "finalize" in {span.name for span in complete(collector, whole)}
+    trace = secrets.token_hex(16)
+    api.http.get("/v1/jobs", headers={"traceparent": f"00-{trace}-{'1' * 16}-01"}).raise_for_status()
+    end(api, "api")
+    assert eventually(lambda: len(collector.of(trace)) == 1)
+
+
+def end(api: Api, name: str) -> None:
+    """End a process as an operator does; it is started again."""
+    (pid,) = [process["pid"] for process in Work(api).stack()["processes"] if process["name"] == name]
+    os.kill(pid, signal.SIGTERM)
 
 
 def logged(api: Api) -> list[Mapping[str, Any]]:

@@ -30,7 +30,7 @@ from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 from pipeline.catalog.database.schema import tasks
 from pipeline.engine.liveness import node_of
 from pipeline.gates_for_tests import WORKED
-from pipeline.settings import ENV_PREFIX, FILE_SUFFIX, Settings
+from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, FILE_SUFFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 MARK = "DOCRELAY_TEST_FLOW"
@@ -47,6 +47,15 @@ QUICK = {
 }
 """What a user would write into an override file: small batches, so that all have work; faults are looked for often;
 workers that do not give way to all else on the machine, or they would be taken for dead."""
+
+
+RULE = """
+[[notify]]
+name = "operators"
+events = ["backup.failed"]
+to = ["slack+https://hooks.example.org/a-token"]
+"""
+"""What a user would write into secrets/docrelay.toml."""
 
 
 class Cluster:
@@ -165,8 +174,9 @@ class Cluster:
     def settings(self) -> Settings:
         """The settings of the services."""
         environment = self.environment("docrelay", "test")
-        chosen = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX)}
-        chosen = {name.removeprefix(ENV_PREFIX).lower(): chosen[name] for name in chosen.keys() - {MARK, FOLDER}}
+        chosen = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX) and value}
+        no_settings = {MARK, FOLDER, CONFIG_VARIABLE}
+        chosen = {name.removeprefix(ENV_PREFIX).lower(): chosen[name] for name in chosen.keys() - no_settings}
         named = {name: chosen.pop(name) for name in list(chosen) if name.endswith(FILE_SUFFIX)}
         return Settings(**chosen, **{n.removesuffix(FILE_SUFFIX): Path(path).read_text() for n, path in named.items()})
 
@@ -202,12 +212,13 @@ class Cluster:
             )
 
     def _write_secrets(self) -> None:
-        """Those of a user, with addresses of this machine and the password of the server of the tests."""
+        """Those of a user who writes a rule, with addresses of this machine and the password of the tests' server."""
         folder = self.folder / "secrets"
         subprocess.run([ROOT / "deploy/make-secrets", folder], check=True)
         (folder / "postgres_password").write_text(PASSWORD)
         (folder / "database_url").unlink()
         subprocess.run([ROOT / "deploy/make-secrets", folder], check=True)
+        (folder / "docrelay.toml").write_text(RULE)
         for url in (folder / "redis_url", folder / "database_url"):
             url.write_text(self._here(url.read_text()))
 

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from pipeline.cli.app import app
 from pipeline.engine.flower import run_flower
 from pipeline.engine.groups import GROUPS
 from pipeline.names import QUEUES
-from pipeline.settings import ENV_PREFIX, FILE_SUFFIX, Settings
+from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, FILE_SUFFIX, Settings
 from pipeline.stack.process_plan import ONE_THREAD
 
 ROOT = Path(__file__).parents[3]
@@ -33,13 +34,16 @@ BACKING = {"redis", "qdrant", "postgres"}
 WORKERS = {"extract", "embed", "upsert", "finalize", "beat"}
 ENTRIES = {"api", "watch"}
 PERMANENT = BACKING | WORKERS | ENTRIES
-PROFILES = {"docrelay": "tools", "flower": "flower", "prometheus": "monitoring", "grafana": "monitoring"}
+MONITORING = {"prometheus", "alertmanager", "grafana"}
+PROFILES = {"docrelay": "tools", "flower": "flower", **dict.fromkeys(MONITORING, "monitoring")}
 OURS = WORKERS | ENTRIES | {"docrelay", "flower"}
+OWN_SECRETS = {"redis_url", "database_url", "qdrant_api_key", "docrelay.toml"}
 SECRETS = {
     "redis": {"redis_password"},
     "qdrant": {"qdrant_api_key"},
     "postgres": {"postgres_password"},
     "prometheus": {"metrics_key"},
+    "alertmanager": {"alertmanager.yml"},
     "grafana": {"grafana_password"},
 }
 PACKAGES = ("pipeline", "extractors", "embeddings", "workflows")
@@ -127,7 +131,11 @@ def test_the_command_of_a_service_exists(services: dict[str, Any], name: str) ->
 def test_the_environment_of_a_service_holds_valid_settings(services: dict[str, Any], name: str) -> None:
     environment = services[name]["environment"]
     assert all(isinstance(value, str) for value in environment.values())
-    settings = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in environment.items() if ENV_PREFIX in key}
+    assert environment[CONFIG_VARIABLE] == "/run/secrets/docrelay.toml"
+    chosen = {
+        key: value for key, value in environment.items() if ENV_PREFIX in key and value and key != CONFIG_VARIABLE
+    }
+    settings = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in chosen.items()}
     named = {key.removesuffix(FILE_SUFFIX) for key in settings if key.endswith(FILE_SUFFIX)}
     assert named == {"redis_url", "database_url", "qdrant_api_key"}
     plain = {key: (value,) if key == "api_roots" else value for key, value in settings.items() if "_file" not in key}
@@ -178,14 +186,14 @@ def test_our_services_wait_for_the_backing_ones_and_share_the_volumes(services: 
     assert service["environment"]["HF_HOME"] == "/models"
 
 
-@pytest.mark.parametrize("name", sorted(BACKING | {"prometheus", "grafana"}))
+@pytest.mark.parametrize("name", sorted(BACKING | MONITORING))
 def test_images_are_pinned(services: dict[str, Any], name: str) -> None:
     assert re.fullmatch(r"[a-z/]+:v?\d+[\w.-]*", services[name]["image"])
 
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
     published = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(published) == len({"api", "qdrant", "flower", "prometheus", "grafana"})
+    assert len(published) == len({"api", "qdrant", "flower", *MONITORING})
     assert all(re.match(r"127\.0\.0\.1:\d+:\d+$", port) for port in published)
 
 
@@ -202,6 +210,9 @@ def test_what_is_mounted_from_this_folder_exists(services: dict[str, Any]) -> No
     target = services["prometheus"]["secrets"][0]["target"]
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{target}"
     assert job["static_configs"] == [{"targets": ["api:8372"]}]
+    (alertmanagers,) = config["alerting"]["alertmanagers"]
+    assert alertmanagers["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert services["alertmanager"]["ports"][0].endswith(":9093")
 
 
 def test_volumes_are_declared(compose: dict[str, Any]) -> None:
@@ -210,7 +221,7 @@ def test_volumes_are_declared(compose: dict[str, Any]) -> None:
 
 
 def test_passwords_are_in_files_and_only_where_they_are_needed(compose: dict[str, Any]) -> None:
-    expected = {**{name: {"redis_url", "database_url", "qdrant_api_key"} for name in OURS}, **SECRETS}
+    expected = {**dict.fromkeys(OURS, OWN_SECRETS), **SECRETS}
     services = compose["services"]
     (metrics_key,) = services["prometheus"]["secrets"]
     assert metrics_key == {"source": "metrics_key", "target": "docrelay_metrics_key"}
@@ -220,7 +231,7 @@ def test_passwords_are_in_files_and_only_where_they_are_needed(compose: dict[str
     assert compose["secrets"] == {name: {"file": f"./secrets/{name}"} for name in compose["secrets"]}
     secret = re.compile("PASSWORD|KEY|REDIS_URL|DATABASE_URL")
     for name, service in services.items():
-        read = set(re.findall(r"/run/secrets/(\w+)", json.dumps(service)))
+        read = set(re.findall(r"/run/secrets/([\w.]+)", json.dumps(service)))
         assert read == expected[name] - {"metrics_key"}, name
         assert all(word.endswith("_FILE") for word in service.get("environment", {}) if secret.search(word)), name
 
@@ -245,6 +256,29 @@ def test_secrets_are_written_once_and_agree(tmp_path: Path, compose: dict[str, A
     subprocess.run([ROOT / "deploy/make-secrets", folder], check=True)
     assert (folder / "redis_url").read_text() == "redis://:kept@redis:6379/0"
     assert (folder / "qdrant_api_key").read_text() == passwords[2]
+
+
+def test_the_examples_of_configurations_are_silent_and_right_when_they_are_used(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "deploy/make-secrets", tmp_path], check=True)
+    settings, alerts = ((tmp_path / name).read_text("utf-8") for name in ("docrelay.toml", "alertmanager.yml"))
+    assert tomllib.loads(settings) == {}
+    assert yaml.safe_load(alerts)["receivers"] == [{"name": "operators"}]
+    used = Settings(**tomllib.loads(re.sub(r"(?m)^#(?=[a-z\[])", "", settings)))
+    assert (used.notify[0].name, used.smtp_from) == ("operators", "docrelay@example.org")
+    assert used.deadman_url
+    (receiver,) = yaml.safe_load(re.sub(r"(?m)^    #(?=[a-z ])", "    ", alerts))["receivers"]
+    assert receiver.keys() == {"name", "email_configs", "slack_configs"}
+    (tmp_path / "docrelay.toml").write_text("chunk_tokens = 99\n")
+    subprocess.run([ROOT / "deploy/make-secrets", tmp_path], check=True)
+    assert (tmp_path / "docrelay.toml").read_text() == "chunk_tokens = 99\n"
+
+
+def test_it_starts_on_a_machine_with_one_processor() -> None:
+    """Docker refuses a container that may have more processors than there are; `.env.example` names those that do."""
+    example = (ROOT / ".env.example").read_text("utf-8")
+    named = re.findall(r"[A-Z_]+(?:CPUS|PROCESSES)", example[example.index("with one, set") : example.index("to 1.")])
+    services = load(FILE, dict.fromkeys(named, "1"))["services"]
+    assert {name for name, service in services.items() if float(service["cpus"]) != 1} == set()
 
 
 def test_secrets_and_documents_reach_neither_git_nor_the_image() -> None:
@@ -294,7 +328,17 @@ def test_the_image_runs_unprivileged_and_says_how_it_is() -> None:
 
 def test_the_build_arguments_are_those_of_the_image(services: dict[str, Any]) -> None:
     declared = {rest.partition("=")[0] for word, rest in instructions() if word == "ARG"}
-    assert services["embed"]["build"]["args"].keys() == declared - {"PYTHON", "EXTRAS"}
+    chosen = services["embed"]["build"]["args"]
+    assert chosen.keys() == declared - {"PYTHON"}
+    assert ("ARG", f"EXTRAS={chosen['EXTRAS']}") in instructions()
+
+
+def test_the_image_has_the_packages_of_everything_that_compose_can_switch_on(services: dict[str, Any]) -> None:
+    extras = set(services["embed"]["build"]["args"]["EXTRAS"].split(","))
+    assert extras == {"postgres", "flower", "traces"}
+    assert "DOCRELAY_TRACES_URL" in services["embed"]["environment"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert extras <= project["optional-dependencies"].keys()
 
 
 def test_the_dockerfile_is_clean() -> None:

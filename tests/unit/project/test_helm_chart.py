@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 from click.testing import CliRunner
 from compose_file import load
 from helm_chart import CHART, NAMESPACE, RELEASE, NotRendered, lint, render
@@ -20,17 +21,18 @@ from pipeline.cli.app import app
 from pipeline.engine.celery_app import all_queues
 from pipeline.engine.worker import queues_of
 from pipeline.names import QUEUES, STAGES
-from pipeline.settings import ENV_PREFIX, FILE_SUFFIX, Settings
+from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, FILE_SUFFIX, Settings
 from pipeline.stack.process_plan import ONE_THREAD
 
 ROOT = Path(__file__).parents[3]
+DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 SCHEMAS = ROOT / "tests/data/kubernetes"
 VERSIONS = ("1.27", "1.33", "1.37")
 GROUPS = ("extract", "embed", "upsert", "finalize")
 SECRET = {"redisUrl": "redis://:a@redis:6379/0", "databaseUrl": "postgresql://d:b@db/d", "qdrantApiKey": "c"}
 MINIMAL: dict[str, Any] = {"secret": SECRET}
 EXISTING: dict[str, Any] = {
-    "secret": {"existing": "own-secret"},
+    "secret": {"existing": "own-secret", "settingsFile": "docrelay.toml"},
     "data": {"existingClaim": "own-data"},
     "disruptionBudgets": False,
     "api": {"pods": 1},
@@ -104,6 +106,7 @@ def test_every_resource_has_the_form_that_kubernetes_knows(case: str, version: s
         ("ScaledObject", ("spec", "maxReplicas"), 3),
         ("ScaledObject", ("spec", "minReplicaCount"), "one"),
         ("ServiceMonitor", ("spec", "endpoints"), [{"prot": "http"}]),
+        ("PrometheusRule", ("spec", "groups"), [{"name": "docrelay", "rules": [{"alert": "NoExpression"}]}]),
     ],
 )
 def test_the_schemas_of_custom_resources_refuse_what_is_wrong(kind: str, path: tuple[str, str], value: object) -> None:
@@ -127,6 +130,7 @@ def test_what_is_on_and_off() -> None:
         "full": {*GROUPS, "api"},
     }
     optional = {"ScaledObject": set(GROUPS), "ServiceMonitor": {RELEASE}, "Ingress": {"api"}}
+    optional["PrometheusRule"] = {RELEASE}
     for kind, expected in optional.items():
         assert [names(case, kind) for case in CASES] == [set(), set(), expected], kind
     assert [names(case, "Secret") for case in CASES] == [{"secret"}, set(), {"secret"}]
@@ -140,6 +144,9 @@ def test_every_variable_of_the_environment_is_a_setting_or_known(case: str) -> N
         chosen = {key: value for key, value in variables.items() if key.startswith(ENV_PREFIX)}
         assert variables.keys() - chosen.keys() == {"HF_HOME", *ONE_THREAD}
         assert ONE_THREAD.items() <= variables.items()
+        assert chosen.pop(CONFIG_VARIABLE, None) == (
+            "/run/secrets/docrelay/docrelay.toml" if case == "existing" else None
+        )
         chosen = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in chosen.items()}
         named = {key.removesuffix(FILE_SUFFIX) for key in chosen if key.endswith(FILE_SUFFIX)}
         assert named == {"redis_url", "database_url", "qdrant_api_key"}
@@ -225,6 +232,21 @@ def test_prometheus_reaches_the_api_with_a_key() -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
+def test_the_operator_gets_the_alerts_of_prometheus_and_the_job_that_they_name() -> None:
+    folder = ROOT / "deploy/prometheus"
+    alerts, config = (yaml.safe_load((folder / name).read_text("utf-8")) for name in ("alerts.yml", "prometheus.yml"))
+    rule = rendered("full")["PrometheusRule", RELEASE]
+    assert rule["spec"] == alerts
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    monitor = rendered("full")["ServiceMonitor", RELEASE]["spec"]
+    service = rendered("full")["Service", f"{RELEASE}-api"]["metadata"]
+    assert service["labels"][monitor["jobLabel"]] == config["scrape_configs"][0]["job_name"]
+    asked = " ".join([json.dumps(alerts), *(path.read_text("utf-8") for path in DASHBOARDS)]).replace("\\", "")
+    assert set(re.findall(r'job="(\w+)"', asked)) == {config["scrape_configs"][0]["job_name"]}
+    silent = render({**FULL, "monitoring": {**FULL["monitoring"], "alerts": False}})
+    assert {kind for kind, _ in rendered("full")} - {kind for kind, _ in silent} == {"PrometheusRule"}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_selectors_find_the_pods_and_nothing_else(case: str) -> None:
     labels = {
@@ -280,6 +302,7 @@ def test_secrets_and_data_are_those_that_are_named() -> None:
     ("values", "message"),
     [
         ({}, "secret.redisUrl or secret.existing is needed"),
+        ({"secret": {**SECRET, "settingsFile": "docrelay.toml"}}, "secret.existing"),
         ({**MINIMAL, "colour": "red"}, "colour"),
         ({**MINIMAL, "workers": {"embed": {"pods": 0}}}, "pods"),
         ({**MINIMAL, "settings": {"chunk_tokens": 128}}, "chunk_tokens"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from collector import collecting
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 from pipeline.catalog.work.attempt_traces import Outcome, TracedAttempt
 from pipeline.catalog.work.ledger import Claim
@@ -40,6 +42,51 @@ def test_ids_of_zeros_are_no_ids(trace: str, span: str) -> None:
 def test_what_is_no_context_is_ignored(text: str) -> None:
     context = TraceContext.parse(text)
     assert context is None or str(context)[:-2] == text[:-2]
+
+
+@pytest.mark.parametrize(("flags", "is_sampled"), [("00", False), ("01", True), ("02", False), ("ff", True)])
+def test_a_trace_is_sampled_where_its_first_span_is(flags: str, is_sampled: bool) -> None:
+    context = TraceContext.parse(f"00-{'1' * 32}-{'2' * 16}-{flags}")
+    assert context is not None
+    assert (context.is_sampled, context.child().is_sampled) == (is_sampled, is_sampled)
+    assert TraceContext.parse(str(context)) == context
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_share_of_traces_is_sampled_by_their_ids(first: float, second: float) -> None:
+    """What a small share samples, a larger one does; and as OpenTelemetry's own sampler decides it."""
+    less, more = sorted((first, second))
+    assert TraceContext.by_share(1.0).is_sampled
+    assert not TraceContext.by_share(0.0).is_sampled
+    context = TraceContext.by_share(less)
+    by_less, by_more = (
+        TraceIdRatioBased(share).should_sample(None, int(context.trace_id, 16), "intake").decision.is_sampled()
+        for share in (less, more)
+    )
+    assert context.is_sampled == by_less <= by_more
+
+
+def test_one_trace_in_four_is_sampled() -> None:
+    sampled = sum(TraceContext.by_share(0.25).is_sampled for _ in range(4000))
+    assert 850 < sampled < 1150  # seven standard deviations are 190
+
+
+def test_only_spans_of_sampled_traces_are_exported() -> None:
+    with collecting() as collector:
+        traces = Traces(Settings(traces_url=collector.url, traces_share=0.0))
+        contexts = [TraceContext.new(is_sampled=is_sampled) for is_sampled in (True, False)] + [traces.begin()]
+        traces.export([Span("extract", context, None, 1.0, 2.0) for context in contexts])
+        traces.processor.shutdown()
+    assert [span.id for span in collector.spans] == [contexts[0].span_id]
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=6))
+def test_the_span_of_a_task_is_sampled_if_one_of_its_documents_is(sampled: list[bool]) -> None:
+    contexts = [TraceContext.new(is_sampled=is_sampled) for is_sampled in sampled]
+    documents = [TracedAttempt(f"a-{number}", "d", str(context)) for number, context in enumerate(contexts)]
+    *own, whole = spans_of(CLAIM, TaskTrace(documents, 1.0), {}, 2.0, FACTS)
+    assert [span.context.is_sampled for span in own] == sampled
+    assert whole.context.is_sampled == any(sampled)
 
 
 @given(st.lists(st.booleans(), max_size=8))

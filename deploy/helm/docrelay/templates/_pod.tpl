@@ -66,6 +66,10 @@ spec:
           value: /run/secrets/docrelay/database_url
         - name: DOCRELAY_QDRANT_API_KEY_FILE
           value: /run/secrets/docrelay/qdrant_api_key
+        {{- with .root.Values.secret.settingsFile }}
+        - name: DOCRELAY_CONFIG
+          value: /run/secrets/docrelay/{{ . }}
+        {{- end }}
         - name: DOCRELAY_DATA_DIR
           value: /data
         - name: DOCRELAY_SPOOL_URL
