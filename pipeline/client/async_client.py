@@ -14,8 +14,8 @@ from pipeline.client import (
     failure_endpoints,
     monitoring_endpoints,
     notification_endpoints,
-    report_endpoints,
     page_endpoints,
+    report_endpoints,
     schedule_endpoints,
     text_endpoints,
 )
