@@ -126,13 +126,15 @@ def on_intake(manager: JobManager, job_id: str, show: Display) -> Callable[[int]
 
 def progress_line(status: JobStatus) -> str:
     """A job's progress in one line."""
-    ended = status.completed + status.unchanged + status.failed + status.cancelled + status.deleted
-    parts = [f"{_shown_fraction(status):4.0%}", f"{ended} of {quantity(status.documents, 'document')}"]
+    done = status.completed + status.unchanged + status.failed + status.deleted
+    parts = [f"{_shown_fraction(status):4.0%}", f"{done} of {quantity(status.documents, 'document')}"]
     for name, done, total in _counts(status)[1:]:
         if total:
             parts.append(f"{name} {done}/{total}")
     if status.failed:
         parts.append(f"{status.failed} failed")
+    if status.cancelled:
+        parts.append(f"{status.cancelled} cancelled")
     if left := _time_left(status):
         parts.append(left)
     return ", ".join(parts)

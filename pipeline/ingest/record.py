@@ -5,17 +5,20 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.catalog import Connection
-from pipeline.catalog.documents import lookup, records, tagging
-from pipeline.catalog.documents.quarantine import leave_alone
-from pipeline.catalog.work import batches, failures
+from pipeline.catalog.documents import lookup, records
+from pipeline.catalog.documents.records import Recorded
+from pipeline.catalog.documents.unchanged import record_unchanged
+from pipeline.catalog.documents.versions import FileRecord, Placement
+from pipeline.catalog.work import batches
 from pipeline.catalog.work.jobs import Job
 from pipeline.disk.temporary_folder import tmp_of
 from pipeline.ingest.content import FileContent
+from pipeline.ingest.failed_before import FailedBefore, find_failed
 from pipeline.ingest.intake_traces import place_in_traces
 from pipeline.ingest.placement import current_recipe, placement_of
 from pipeline.ingest.results import IntakeResult
@@ -169,34 +172,43 @@ def _record_group(
     gone: frozenset[str],
 ) -> list[IntakeResult]:
     """Record files that go to one collection; a batch never holds documents of two."""
-    batch_id = str(uuid.uuid4())
     placement, recipe = placement_of(services, connection, job, routed)
-    placement = replace(placement, batch_id=batch_id, gone=gone)
-    collection, files = placement.collection, [content.file for content in contents]
-    known = lookup.possibly_known(connection, collection, [file.source for file in files])
-    reading = services.reading_of(job.ocr)
-    suspects = failures.sources_with_reading(connection, collection, reading, known)
-    quarantined = failures.quarantined_sources(connection, collection, known, services.settings.quarantine_after)
-    results: list[IntakeResult] = []
-    is_any_new = False
-    for file in files:
-        left = leave_alone(connection, job.id, collection, file) if file.source in quarantined else None
-        if left is not None:
-            results.append(IntakeResult(left[0], file.source, file.size, "failed", left[1]))
-            continue
-        cause = None
-        if file.source in suspects:
-            cause = records.unchanged_failure(connection, collection, recipe, reading, file)
-        if cause is not None:
-            document_id = records.reject(connection, job.id, file.source, file.size, cause, collection)
-            tagging.set_tags(connection, document_id, file.tags)
-            results.append(IntakeResult(document_id, file.source, file.size, "failed", cause))
-            continue
-        recorded = records.record(connection, job.id, recipe, file, placement, is_new=file.source not in known)
-        known.add(file.source)
-        state: Literal["queued", "unchanged"] = "unchanged" if recorded.outcome == "unchanged" else "queued"
-        results.append(IntakeResult(recorded.document_id, file.source, file.size, state))
-        is_any_new |= recorded.outcome == "new"
-    if is_any_new:
-        batches.add(connection, batch_id, job.id, job.priority)
-    return results
+    placement = replace(placement, batch_id=str(uuid.uuid4()), gone=gone)
+    files = [content.file for content in contents]
+    known = lookup.possibly_known(connection, placement.collection, [file.source for file in files])
+    failed = find_failed(services, connection, job, placement.collection, recipe, known)
+    others = [file for file in files if file.source in known and file.source not in failed]
+    unchanged = record_unchanged(connection, job.id, recipe, others, placement)
+    group = _Group(placement, recipe, known, failed, unchanged)
+    recorded = [_record_file(connection, job.id, group, file) for file in files]
+    if any(is_new for _, is_new in recorded):
+        batches.add(connection, str(placement.batch_id), job.id, job.priority)
+    return [result for result, _ in recorded]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Files of one collection that are recorded together, and what the catalog knows of them.
+
+    `known` are sources that the collection may know; files of `unchanged` are recorded already.
+    """
+
+    placement: Placement
+    recipe: str
+    known: set[str]
+    failed: FailedBefore
+    unchanged: Mapping[str, Recorded]
+
+
+def _record_file(connection: Connection, job_id: str, group: _Group, file: FileRecord) -> tuple[IntakeResult, bool]:
+    """Record a file of a group, unless it is recorded; its result, and whether a new attempt is to work on it."""
+    failed = group.failed.record(connection, job_id, file)
+    if failed is not None:
+        return failed, False
+    recorded = group.unchanged.get(file.source)
+    if recorded is None:
+        is_new = file.source not in group.known
+        recorded = records.record(connection, job_id, group.recipe, file, group.placement, is_new=is_new)
+        group.known.add(file.source)
+    state: Literal["queued", "unchanged"] = "unchanged" if recorded.outcome == "unchanged" else "queued"
+    return IntakeResult(recorded.document_id, file.source, file.size, state), recorded.outcome == "new"

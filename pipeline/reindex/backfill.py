@@ -189,7 +189,7 @@ def _new_attempt(connection: Connection, reindex: Reindex, index: str, item: _Pr
     document = item.document
     placement = Placement(index, document.workflow, item.extraction, ocr=document.ocr)
     if reindex.in_place:
-        records.cancel_current(connection, document.document_id)
+        records.cancel_current(connection, [document.document_id])
     attempt_id = new_attempt(connection, reindex.job_id, document.document_id, item.recipe, document.file, placement)
     if reindex.in_place:
         records.set_current_attempt(connection, document.document_id, attempt_id)

@@ -26,7 +26,7 @@ class JobStatus(Result):
 
     `incomplete` counts those of its completed documents of which a part could not be read, `pages_failed` the pages of
     its completed documents that could not be read. `outdated` counts unchanged documents that an earlier version of
-    Docrelay read.
+    Docrelay read. `fraction` is what is done of the work, also of a job that was cancelled.
     """
 
     id: str

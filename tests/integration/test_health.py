@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -74,8 +73,7 @@ def points_counted(rig: HealthRig) -> tuple[int, int]:
     query = (
         "SELECT count(DISTINCT index_name), sum(chunks) FROM versions JOIN documents ON live_version_id = versions.id"
     )
-    with closing(sqlite3.connect(rig.cli.folder / "catalog.db")) as connection:
-        collections, chunks = connection.execute(query).fetchone()
+    ((collections, chunks),) = rig.rows(query)
     return collections, chunks
 
 
@@ -94,8 +92,7 @@ def check_broker(rig: HealthRig) -> None:
 
 def check_catalog(rig: HealthRig) -> None:
     def written_at() -> float:
-        with closing(sqlite3.connect(rig.cli.folder / "catalog.db")) as connection:
-            return float(connection.execute("SELECT at FROM checks WHERE name = 'written'").fetchone()[0])
+        return float(rig.rows("SELECT at FROM checks WHERE name = 'written'")[0][0])
 
     before = written_at()
     assert eventually(lambda: rig.is_well() and written_at() > before)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psutil
@@ -117,6 +118,12 @@ class HealthRig:
 
     def is_well(self) -> bool:
         return bool(self.report()["state"] == "ok")
+
+    def rows(self, query: str) -> list[Any]:
+        """Rows of the catalog, by raw SQL, opened to be read only."""
+        path = f"file:{quote(str(self.cli.folder / 'catalog.db'))}?mode=ro"
+        with closing(sqlite3.connect(path, timeout=60, uri=True)) as connection:
+            return connection.execute(query).fetchall()
 
     def announce(self) -> None:
         """Remember where the API is: Redis cannot be asked while it is frozen."""
@@ -241,8 +248,7 @@ def health_rig(folder: Path) -> Iterator[HealthRig]:
 
 
 def _has_document(rig: HealthRig) -> bool:
-    with closing(sqlite3.connect(rig.cli.folder / "catalog.db")) as connection:
-        return connection.execute("SELECT count(live_version_id) FROM documents").fetchone() == (1,)
+    return rig.rows("SELECT count(live_version_id) FROM documents") == [(1,)]
 
 
 Fault = Callable[[HealthRig], Any]

@@ -10,20 +10,20 @@ milliseconds; `docs/distributed.md` says how many fit into a second.
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection, Engine, ExceptionContext
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.postgres import MIGRATION_LOCK, make_postgres_engine
 from pipeline.catalog.database.schema import metadata
+from pipeline.catalog.database.sqlite import make_sqlite_engine
 from pipeline.catalog.database.write_queue import WriteQueue
 from pipeline.errors import BadRequest, StackUnavailable
 
@@ -44,16 +44,12 @@ VERSION = sa.Table(
 
 DATASYNC = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
-BUSY_TIMEOUT_MS = 60_000
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 CHECKPOINT_EVERY = 64
 """Writing transactions of a process after which it moves SQLite's log into the database."""
 
 LONG_LOG = 4_000
 """Pages of SQLite's log, of 4 kB, from which on it is made to begin anew."""
-
-LONGEST_LOG = 16_000
-"""Pages of the log at which a commit moves it itself, where no other process does."""
 
 
 def sqlite_url(data_dir: Path, name: str = "catalog.db") -> str:
@@ -179,17 +175,7 @@ def make_engine(url: str) -> Engine:
         return make_postgres_engine(parsed.set(drivername="postgresql+psycopg"))
     if kind != "sqlite":
         raise BadRequest(f"The catalog cannot be kept in {kind}.", "Use a postgresql:// or sqlite:// URL.")
-    if parsed.database:
-        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A connection knows its statements and pages: the one that was used last, and more of them than the usual 128.
-    connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
-    pool = {"pool_use_lifo": True} if parsed.database else {}
-    engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **pool)
-    engine.update_execution_options(commits=itertools.count(1), write_queue=WriteQueue(str(parsed.database)))
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    sa.event.listen(engine, "handle_error", _keep_sqlite)
-    return engine
+    return make_sqlite_engine(parsed)
 
 
 def _will_write(connection: Connection) -> None:
@@ -197,30 +183,6 @@ def _will_write(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Every statement sees what was committed before it, so all of it that the lock's last holder did.
         connection.execution_options(isolation_level="READ COMMITTED")
-
-
-def _prepare_sqlite(raw: Any, _record: Any) -> None:
-    # The driver's own transaction handling starts them late; SQLAlchemy's documentation says to
-    # switch it off and to send BEGIN in the `begin` event.
-    raw.isolation_level = None
-    (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
-    synchronous = "NORMAL" if mode == "wal" else "FULL"
-    for pragma in (f"synchronous={synchronous}", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
-        raw.execute(f"PRAGMA {pragma}")
-    raw.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _keep_sqlite(context: ExceptionContext) -> None:
-    # Ctrl-C in the middle of a statement makes SQLAlchemy close the connection. SQLite puts that off as long as the
-    # interrupted statement is referred to, by a traceback say, and keeps the write lock until then. The
-    # connection is as good as ever, so it is rolled back and kept.
-    if not isinstance(context.original_exception, sqlite3.Error):
-        context.is_disconnect = False
 
 
 def _version(connection: Connection) -> str | None:
@@ -277,6 +239,8 @@ def migration_lock(engine: Engine) -> Iterator[None]:
         return
     with engine.connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock(MIGRATION_LOCK)))
+        # The lock is the session's: a transaction that is idle during a long migration would be ended.
+        connection.commit()
         try:
             yield
         finally:

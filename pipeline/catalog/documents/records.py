@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     documents,
     jobs,
@@ -40,6 +42,7 @@ from pipeline.errors.problem import Problem
 __all__ = [
     "Recorded",
     "add_submission",
+    "add_submissions",
     "cancel_current",
     "record",
     "refuse",
@@ -119,14 +122,14 @@ def _record_known(
     live, running = live_and_running(connection, document_id)
     is_there = live is not None and live["id"] not in placement.gone
     if live is not None and is_there and matches(live, file, recipe, placement.same) and not live["pages_unread"]:
-        cancel_current(connection, document_id)
+        cancel_current(connection, [document_id])
         # Whatever went wrong with another content, this one is there and searchable.
         failures.delete_of_documents(connection, [document_id])
-        point_at_completed(connection, document_id, live["id"])
+        point_at_completed(connection, [document_id])
         return Recorded(document_id, None, "unchanged")
     if running is not None and matches(running, file, recipe, placement.same):
         return Recorded(document_id, running["attempt_id"], "joined")
-    cancel_current(connection, document_id)
+    cancel_current(connection, [document_id])
     attempt_id = new_attempt(connection, job_id, document_id, recipe, file, placement)
     set_current_attempt(connection, document_id, attempt_id)
     return Recorded(document_id, attempt_id, "new")
@@ -183,9 +186,10 @@ def refuse(connection: Connection, job_id: str, document_id: str, file: FileReco
     events.add(connection, "document.failed", [(job_id, document_id)], error)
 
 
-def cancel_current(connection: Connection, document_id: str) -> None:
-    """Cancel the running attempt of a document in the live index, if there is one: another attempt replaces it."""
-    cancel(connection, second_index.main_attempts([document_id]), code="superseded")
+def cancel_current(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Cancel the running attempts of these documents in the live index: others replace them, or none is needed."""
+    for group in split_list(document_ids):
+        cancel(connection, second_index.main_attempts(group), code="superseded")
 
 
 def set_current_attempt(connection: Connection, document_id: str, attempt_id: str) -> None:
@@ -234,19 +238,30 @@ def _add(connection: Connection, document_id: str, collection: str, file: FileRe
 def add_submission(
     connection: Connection, job_id: str, file: FileRecord, result: Recorded, *, again: bool = True
 ) -> None:
-    """Record which document a job submitted, and its outcome there."""
-    if again:
+    """Record which document a job submitted, and its outcome there; `again`: the job may have submitted it before."""
+    add_submissions(connection, job_id, [(file, result)], again=again)
+
+
+def add_submissions(
+    connection: Connection, job_id: str, results: Sequence[tuple[FileRecord, Recorded]], *, again: bool = True
+) -> None:
+    """Record which documents a job submitted, each once, as `add_submission` does."""
+    for group in split_list([result.document_id for _, result in results] if again else ()):
         connection.execute(
-            submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == result.document_id)
+            submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id.in_(group))
         )
-    row = {
-        "job_id": job_id,
-        "document_id": result.document_id,
-        "source": file.source,
-        "size": file.size,
-        "attempt_id": result.attempt_id,
-        "outcome": "unchanged" if result.outcome == "unchanged" else None,
-    }
-    connection.execute(submissions.insert(), row)
-    if result.outcome == "unchanged":
-        events.add(connection, "document.unchanged", [(job_id, result.document_id)])
+    rows = [
+        {
+            "job_id": job_id,
+            "document_id": result.document_id,
+            "source": file.source,
+            "size": file.size,
+            "attempt_id": result.attempt_id,
+            "outcome": "unchanged" if result.outcome == "unchanged" else None,
+        }
+        for file, result in results
+    ]
+    if rows:
+        connection.execute(submissions.insert(), rows)
+    unchanged = [(job_id, result.document_id) for _, result in results if result.outcome == "unchanged"]
+    events.add(connection, "document.unchanged", unchanged)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from extractors.options import OcrMode
 from pipeline.catalog.database.bulk_update import update_each
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, versions
 from pipeline.names import ACTIVE
 from pipeline.types import Tags
@@ -187,11 +188,14 @@ def matches(version: Mapping[Any, Any], file: FileRecord, recipe: str, same: Sam
     )
 
 
-def point_at_completed(connection: Connection, document_id: str, version_id: str) -> None:
-    """Make the completed attempt of the live version the current one again."""
-    completed = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
-    attempt_id = connection.scalar(completed.order_by(attempts.c.number.desc()).limit(1))
-    connection.execute(documents.update().where(documents.c.id == document_id).values(attempt_id=attempt_id))
+def point_at_completed(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Make the completed attempts of the live versions of these documents the current ones again."""
+    completed = sa.select(attempts.c.id).where(
+        attempts.c.version_id == documents.c.live_version_id, attempts.c.state == "completed"
+    )
+    newest_id = completed.order_by(attempts.c.number.desc()).limit(1).scalar_subquery()
+    for group in split_list(document_ids):
+        connection.execute(documents.update().where(documents.c.id.in_(group)).values(attempt_id=newest_id))
 
 
 def describe_versions(connection: Connection, facts: Mapping[str, Mapping[str, Any]]) -> None:

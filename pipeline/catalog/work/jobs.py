@@ -240,10 +240,11 @@ def finish_jobs_of_attempts(connection: Connection, attempt_ids: Sequence[str]) 
 def finish_if_complete(connection: Connection, job_id: str) -> None:
     """Finish a job when all its documents have an outcome."""
     is_open = sa.select(submissions.c.job_id).where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
+    reached = sa.case((jobs.c.cancelled_at.is_(None), 1.0), else_=jobs.c.fraction)
     finished = connection.execute(
         jobs.update()
         .where(jobs.c.id == job_id, jobs.c.intake_done, jobs.c.finished_at.is_(None), ~sa.exists(is_open))
-        .values(finished_at=time.time(), fraction=1.0)
+        .values(finished_at=time.time(), fraction=reached)
     )
     if finished.rowcount:
         _store_outcome(connection, job_id)

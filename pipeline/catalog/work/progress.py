@@ -80,13 +80,23 @@ def measure(connection: Connection, job_id: str) -> JobProgress:
     groups = document_groups.of_job(connection, job_id)
     counts = document_groups.count(connection, job_id, groups)
     if job.finished_at is not None:
-        return JobProgress(counts, 1.0, 0.0)
+        return JobProgress(counts, _reached(job, counts["outcomes"]), 0.0)
     work = workload(groups, 0.0 if job.intake_done else _more(job.bytes_expected, groups))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
     samples = _sampled(job.samples, job.created_at, time.time(), work.done, is_starting=_is_starting(groups))
     is_new = samples != job.samples or fraction > job.fraction
     return JobProgress(counts, fraction, eta(work, samples), StoredProgress(fraction, samples) if is_new else None)
+
+
+def _reached(job: Any, outcomes: Mapping[str, int]) -> float:
+    """The fraction of a job that has ended: all of it, unless it was cancelled before."""
+    if job.cancelled_at is None:
+        return 1.0
+    documents = sum(outcomes.values())
+    share = (documents - outcomes.get("cancelled", 0)) / documents if documents else 0.0
+    # Former versions have stored 1.0 for every job that ended.
+    return max(share, job.fraction) if job.fraction < 1 else share
 
 
 def _is_starting(groups: Iterable[DocumentGroup]) -> bool:

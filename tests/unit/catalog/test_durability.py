@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,27 @@ def test_the_log_is_moved_into_the_database_with_a_flush(tmp_path: Path) -> None
     catalog.dispose()
     # 1 is NORMAL: SQLite flushes at each checkpoint, and commits are flushed by us.
     assert values == ["wal", 1]
+
+
+def test_a_new_database_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself refuses the WAL mode at once then, whatever its timeout."""
+    writer = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None, check_same_thread=False)
+    writer.execute("CREATE TABLE others (id)")
+    writer.execute("BEGIN IMMEDIATE")
+    with (
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+        closing(sqlite3.connect(tmp_path / "catalog.db")) as raw,
+    ):
+        raw.execute("PRAGMA journal_mode=WAL")
+    end = threading.Timer(0.5, writer.execute, ("COMMIT",))
+    end.start()
+    catalog = open_catalog(sqlite_url(tmp_path))
+    with catalog.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert sa.inspect(connection).has_table("others")
+    catalog.dispose()
+    end.join()
+    writer.close()
 
 
 def test_a_second_upload_of_the_same_content_is_flushed_itself(tmp_path: Path, flushed: list[str]) -> None:

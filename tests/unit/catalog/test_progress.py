@@ -16,6 +16,7 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import attempt_counters, attempts, batches, jobs, progress
+from pipeline.catalog.work.cancel import cancel_job
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.progress import (
@@ -113,6 +114,22 @@ def test_the_fraction_is_one_when_all_attempts_are_complete(catalog: Engine) -> 
         attempts.complete(connection, attempt_ids)
         progress = measure_and_store(connection, job)
     assert (before.fraction, progress.fraction, progress.eta_s) == (0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("is_measured", [False, True])
+@pytest.mark.parametrize("done", range(4))
+def test_the_fraction_of_a_cancelled_job_is_what_was_done(catalog: Engine, done: int, is_measured: bool) -> None:
+    job, attempt_ids = begin(catalog, [10, 10, 10_000], 0)
+    with writing(catalog) as connection:
+        attempts.complete(connection, attempt_ids[: done // 2])
+        attempts.fail(connection, dict.fromkeys(attempt_ids[done // 2 : done], CAUSE))
+        before = measure_and_store(connection, job).fraction if is_measured else 0.0
+        assert cancel_job(connection, job) == 3 - done
+        progress = measure_and_store(connection, job)
+    row = job_row(catalog, job)
+    assert row.outcome == ("cancelled" if done < 3 else "partial")
+    assert progress.fraction == max(before, done / 3)
+    assert (progress.fraction < 1) == (done < 3)
 
 
 def test_measuring_progress_writes_nothing(catalog: Engine) -> None:

@@ -39,6 +39,9 @@ def status(fraction: float, eta_s: float | None, *, finished: bool = False) -> J
     )
 
 
+CANCELLED = status(0.42, 0.0, finished=True).model_copy(update={"state": "cancelled", "completed": 20, "cancelled": 26})
+
+
 @given(st.floats(0.0, 0.999), st.none() | st.floats(0.0, 1e6))
 def test_a_running_job_is_never_shown_as_done(fraction: float, eta_s: float | None) -> None:
     shown = status(fraction, eta_s)
@@ -55,6 +58,7 @@ def test_a_running_job_is_never_shown_as_done(fraction: float, eta_s: float | No
         (status(0.95, 29.0), " 95%, 43 of 46 documents, about 29 s left"),
         (status(0.08, None), "  8%, 43 of 46 documents"),
         (status(1.0, 0.0, finished=True), "100%, 46 of 46 documents"),
+        (CANCELLED, " 42%, 20 of 46 documents, 26 cancelled"),
     ],
 )
 def test_the_time_left_in_words(shown: JobStatus, line: str) -> None:
