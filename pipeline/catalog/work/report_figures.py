@@ -117,7 +117,7 @@ def _grouped(
         .where(*where)
         .group_by(state, versions.c.media_type)
     )
-    return [_group(row) for row in connection.execute(query).all()]
+    return [_group(tuple(row)) for row in connection.execute(query).all()]
 
 
 def _sums(counts: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
@@ -132,6 +132,6 @@ def _sums(counts: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
     return {name: sa.func.sum(sa.case((counts, value), else_=0)) for name, value in values.items()}
 
 
-def _group(row: sa.Row[Any]) -> Group:
+def _group(row: tuple[Any, ...]) -> Group:
     state, media_type, *numbers, confidence_sum, lowest = row
     return Group(state, media_type, *(int(number or 0) for number in numbers), float(confidence_sum or 0.0), lowest)
