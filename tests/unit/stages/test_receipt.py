@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors import Document, Page
+from pipeline.stages.extract import describe
 from pipeline.stages.receipt import MAX_SENTENCES, bounded, page_list, sentences
 
 BY_OCR = "Read by OCR: the page is a picture."
