@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import attempts, submissions, tasks, versions
+from pipeline.catalog.database.schema import attempts, events, submissions, tasks, versions
 from pipeline.catalog.work import daily_metrics
 from pipeline.catalog.work.report_scope import Scope
 from pipeline.catalog.work.stage_durations import Durations, measure_stages
@@ -52,15 +52,16 @@ class Interval(NamedTuple):
 
 
 def count_groups(connection: Connection, scope: Scope) -> list[Group]:
-    """Count documents by state and format: all of a job, or the completed and unchanged ones of a span."""
+    """Count documents by state and format: all of a job, or of a span all but those that failed."""
     if scope.job_id is not None:
         state = sa.func.coalesce(submissions.c.outcome, attempts.c.state, "queued")
         tables = submissions.outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
         return _grouped(connection, state, submissions.c.size, tables, [scope.submitted()])
     where = scope.attempts_in("completed")
     groups = _grouped(connection, attempts.c.state, attempts.c.size, attempts, where)
+    is_new = ~daily_metrics.is_reindex(events.c.job_id)
     for kind in ("unchanged", "cancelled"):
-        number = daily_metrics.count_events(connection, scope.span, f"document.{kind}")
+        number = daily_metrics.count_events(connection, scope.span, f"document.{kind}", is_new)
         groups += [Group(kind, None, number, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, None)] if number else []
     return groups
 
