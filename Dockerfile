@@ -14,7 +14,7 @@ ARG PYTHON=3.11
 
 FROM python:${PYTHON}-slim AS build
 ARG TORCH=cpu
-ARG EXTRAS=postgres,flower,traces
+ARG EXTRAS=postgres,flower,traces,pdf
 ARG INSTALL_ARGS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/cache/pip UV_CACHE_DIR=/cache/uv UV_LINK_MODE=copy
 WORKDIR /src

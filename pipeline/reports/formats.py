@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from pipeline.results import Report, ReportedDocument
 
@@ -27,5 +26,21 @@ FORMATS: dict[FormatName, str] = {
 
 
 def writer_of(name: FormatName) -> Write:
-    """The function that writes a format, whose libraries are imported only now."""
-    return cast(Write, import_module(f"pipeline.reports.{name}").write)
+    """The function that writes a format; only its libraries are imported."""
+    match name:
+        case "html":
+            from pipeline.reports import html
+
+            return html.write
+        case "pdf":
+            from pipeline.reports import pdf
+
+            return pdf.write
+        case "xlsx":
+            from pipeline.reports import xlsx
+
+            return xlsx.write
+        case "csv":
+            from pipeline.reports import csv
+
+            return csv.write

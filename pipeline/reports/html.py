@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from pipeline.reports import sections
 from pipeline.reports.texts import cell_text
@@ -29,12 +28,10 @@ def write(report: Report, rows: Iterable[ReportedDocument], path: Path) -> None:
 
 @cache
 def _template() -> Template:
-    loader = PackageLoader("pipeline.reports", ".")
+    loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["cell"] = cell_text
     environment.filters["is_number"] = lambda cell: isinstance(cell, int | float)
-    # Our own SVG, whose texts are escaped where it is made.
-    environment.filters["svg"] = Markup
     return environment.get_template("report.html.jinja")

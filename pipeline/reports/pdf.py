@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from typst import Fonts
 
 __all__ = ["write"]
+
+TEMPLATE = Path(__file__).with_name("report.typ")
 
 NARROW, WIDEST = 16, 40
 """Letters up to which a column is never folded, and from which on a longer text makes its column no wider."""
@@ -40,9 +41,8 @@ def write(report: Report, rows: Iterable[ReportedDocument], path: Path) -> None:
     except ImportError:
         raise BadRequest("A PDF needs Typst, which is not installed.", "pip install 'docrelay[pdf]'") from None
     data = json.dumps(_content(report, _fonts()), ensure_ascii=False)
-    template = files("pipeline.reports").joinpath("report.typ").read_bytes()
     # The data are values of the template, never code of it: no text of a document can be a command.
-    path.write_bytes(typst.compile(template, sys_inputs={"data": data}, font_paths=_fonts()))
+    path.write_bytes(typst.compile(TEMPLATE.read_bytes(), sys_inputs={"data": data}, font_paths=_fonts()))
 
 
 def _content(report: Report, fonts: Fonts) -> dict[str, Any]:

@@ -110,9 +110,9 @@ def count_failures(connection: Connection, day: Day) -> dict[str, int]:
     return {str(found or "unknown"): number for found, number in connection.execute(query.group_by(code)).all()}
 
 
-def count_events(connection: Connection, day: Day, kind: str) -> int:
-    """Count the events of a kind."""
-    query = sa.select(sa.func.count()).where(events.c.kind == kind, *_within(events.c.at, day))
+def count_events(connection: Connection, day: Day, kind: str, *where: sa.ColumnElement[bool]) -> int:
+    """Count the events of a kind that meet the conditions."""
+    query = sa.select(sa.func.count()).where(events.c.kind == kind, *_within(events.c.at, day), *where)
     return connection.scalar(query) or 0
 
 

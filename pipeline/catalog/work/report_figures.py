@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import attempts, submissions, tasks, versions
+from pipeline.catalog.database.schema import attempts, events, submissions, tasks, versions
 from pipeline.catalog.work import daily_metrics
 from pipeline.catalog.work.report_scope import Scope
 from pipeline.catalog.work.stage_durations import Durations, measure_stages
@@ -52,15 +52,16 @@ class Interval(NamedTuple):
 
 
 def count_groups(connection: Connection, scope: Scope) -> list[Group]:
-    """Count documents by state and format: all of a job, or the completed and unchanged ones of a span."""
+    """Count documents by state and format: all of a job, or of a span all but those that failed."""
     if scope.job_id is not None:
         state = sa.func.coalesce(submissions.c.outcome, attempts.c.state, "queued")
         tables = submissions.outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
         return _grouped(connection, state, submissions.c.size, tables, [scope.submitted()])
     where = scope.attempts_in("completed")
     groups = _grouped(connection, attempts.c.state, attempts.c.size, attempts, where)
+    is_new = ~daily_metrics.is_reindex(events.c.job_id)
     for kind in ("unchanged", "cancelled"):
-        number = daily_metrics.count_events(connection, scope.span, f"document.{kind}")
+        number = daily_metrics.count_events(connection, scope.span, f"document.{kind}", is_new)
         groups += [Group(kind, None, number, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, None)] if number else []
     return groups
 
@@ -109,15 +110,16 @@ def _grouped(
     where: list[sa.ColumnElement[bool]],
 ) -> list[Group]:
     """Documents by state and format; the pages and chunks are those of completed ones."""
-    columns = {"documents": sa.func.count(), "bytes": sa.func.sum(size), **_sums(state == "completed")}
+    sums = {"documents": sa.func.count(), "bytes": sa.func.sum(size), **_sums(state == "completed")}
     lowest = sa.func.min(sa.case((state == "completed", versions.c.ocr_confidence)))
+    columns = (*(column.label(name) for name, column in sums.items()), lowest.label("lowest_confidence"))
     query = (
-        sa.select(state.label("state"), versions.c.media_type, *columns.values(), lowest)
+        sa.select(state.label("state"), versions.c.media_type, *columns)
         .select_from(tables.outerjoin(versions, versions.c.id == attempts.c.version_id))
         .where(*where)
         .group_by(state, versions.c.media_type)
     )
-    return [_group(row) for row in connection.execute(query).all()]
+    return [_group(row) for row in connection.execute(query).mappings()]
 
 
 def _sums(counts: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
@@ -132,6 +134,9 @@ def _sums(counts: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[Any]]:
     return {name: sa.func.sum(sa.case((counts, value), else_=0)) for name, value in values.items()}
 
 
-def _group(row: sa.Row[Any]) -> Group:
-    state, media_type, *numbers, confidence_sum, lowest = row
-    return Group(state, media_type, *(int(number or 0) for number in numbers), float(confidence_sum or 0.0), lowest)
+def _group(row: sa.RowMapping) -> Group:
+    """The group of a row; the sums are decimals on PostgreSQL, and null where nothing was summed up."""
+    texts = ("state", "media_type", "lowest_confidence")
+    numbers = {name: row[name] or 0 for name in Group._fields if name not in texts}
+    values: dict[str, Any] = {**{name: row[name] for name in texts}, **{name: int(numbers[name]) for name in numbers}}
+    return Group(**values | {"confidence_sum": float(numbers["confidence_sum"])})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors import Document, Page
+from pipeline.stages.extract import describe
 from pipeline.stages.receipt import MAX_SENTENCES, bounded, page_list, sentences
 
 BY_OCR = "Read by OCR: the page is a picture."
@@ -95,3 +98,20 @@ def test_bounded_keeps_the_first_and_counts_the_rest(texts: list[str]) -> None:
     else:
         assert kept[:-1] == texts[: len(kept) - 1]
         assert kept[-1] == f"And {len(texts) - len(kept) + 1} more."
+
+
+@pytest.mark.parametrize(
+    ("pages", "confidence"),
+    [
+        ([("ocr", 0.9), ("ocr", 0.5), ("text", None)], 0.7),
+        ([("ocr", 0.9), ("ocr", None), ("empty", 0.1)], 0.9),
+        ([("ocr", None)], None),
+        ([("text", None)], None),
+        ([], None),
+    ],
+)
+def test_the_confidence_of_a_document_is_that_of_its_pages_with_words_of_ocr(
+    pages: list[tuple[Any, float | None]], confidence: float | None
+) -> None:
+    read = tuple(Page(place, "x", origin=origin, confidence=sure) for place, (origin, sure) in enumerate(pages, 1))
+    assert describe(Document("image/png", read), "scan.png")["ocr_confidence"] == pytest.approx(confidence)
