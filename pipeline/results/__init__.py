@@ -36,7 +36,7 @@ from pipeline.results.monitoring import (
     WorkerList,
     WorkerRecord,
 )
-from pipeline.results.pages import PageBox, PageDetail
+from pipeline.results.pages import PageBox, PageDetail, PagePosition
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.schedule import (
     DailyMetrics,
@@ -98,6 +98,7 @@ __all__ = [
     "NeededSource",
     "PageBox",
     "PageDetail",
+    "PagePosition",
     "PartHealth",
     "Passage",
     "PeriodCounts",
