@@ -37,9 +37,9 @@ RUN --mount=type=cache,target=/cache \
 FROM python:${PYTHON}-slim
 ARG OCR_LANGUAGES=deu+eng
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# osd is the data by which Tesseract sees how a page is turned. Debian keeps one version of a package, so none is named.
+# osd is the data by which Tesseract sees how a page is turned; the font shows texts of many scripts on page images. Debian keeps one version of a package, so none is named.
 # hadolint ignore=DL3008
-RUN set -- tesseract-ocr tesseract-ocr-osd \
+RUN set -- fonts-dejavu-core tesseract-ocr tesseract-ocr-osd \
     && for language in ${OCR_LANGUAGES//+/ }; do set -- "$@" "tesseract-ocr-${language//_/-}"; done \
     && apt-get update \
     && apt-get install --yes --no-install-recommends "$@" \

@@ -41,10 +41,12 @@ Line = tuple[int, int]
 
 
 def sheets(text: str) -> list[Line]:
-    """The span of text on each sheet, in order; a text without characters has one empty sheet."""
+    """The span of text on each sheet, in order, without the space or line end between two sheets.
+
+    A text without characters has one empty sheet.
+    """
     lines = list(_lines(text))
-    starts = [lines[at][0] for at in range(0, len(lines), LINES)]
-    return list(zip(starts, [*starts[1:], len(text)], strict=True))
+    return [(lines[at][0], lines[min(at + LINES, len(lines)) - 1][1]) for at in range(0, len(lines), LINES)]
 
 
 def sheet_size(text: str) -> Size:

@@ -120,6 +120,7 @@ class ApiState:
 async def open_state(services: Services, request_times: RequestTimes, *, embedded: bool) -> AsyncIterator[ApiState]:
     """Start the threads and tasks of the API, and end them with the context."""
     manager = TaskManager(services)
+    services.singleton(Renderers)  # one, whichever requests come first
     state = ApiState(
         services,
         manager,

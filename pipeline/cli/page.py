@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from pipeline.cli.output import out, plain, print_json, quantity
 
 if TYPE_CHECKING:
     from pipeline.page_images import PageRequest
-    from pipeline.results import PageDetail
+    from pipeline.results import PageDetail, PagePosition
     from pipeline.settings import Settings
 
 __all__ = ["page"]
@@ -27,7 +28,15 @@ def page(
     document: Annotated[
         str, typer.Argument(metavar="ID", help="Id of a document, or its beginning.", show_default=False)
     ],
-    number: Annotated[int, typer.Argument(metavar="PAGE", min=1, help="The page, counted from 1.")] = 1,
+    number: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="PAGE",
+            min=1,
+            help="The page, counted from 1; by default where the passage begins.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write the page into this file (.png, .jpg, .webp).", show_default=False),
@@ -52,13 +61,28 @@ def page(
     suffix = ".png" if output is None else output.suffix.lower()
     # An unknown suffix is refused as the format that it would be.
     kind = SUFFIXES.get(suffix, suffix.removeprefix("."))
-    detail, image = _ask(settings, PageRequest(document_id, number, width, kind, start, end), draws=output is not None)
+    request = PageRequest(document_id, number or 1, width, kind, start, end)
+    if number is None and start:
+        request = replace(request, page=_position(settings, request).page)
+    detail, image = _ask(settings, request, draws=output is not None)
     if output is not None and image is not None:
         output.write_bytes(image)
     if json:
         print_json({**detail.model_dump(), "output": None if output is None else str(output)})
     else:
-        _print(detail, start is not None, output)
+        _print(detail, start is not None or end is not None, output)
+
+
+def _position(settings: Settings, request: PageRequest) -> PagePosition:
+    """Where the passage begins."""
+    if settings.server is not None:
+        from pipeline.cli.remote import client_of
+
+        return client_of(settings).page_position(request.document_id, request.char_start or 0)
+    from pipeline.page_images import find_page
+    from pipeline.services import Services
+
+    return find_page(Services(settings), request).position()
 
 
 def _ask(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[PageDetail, bytes | None]:
@@ -75,9 +99,8 @@ def _ask(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[Page
 
 
 def _print(detail: PageDetail, has_passage: bool, output: Path | None) -> None:
-    unit = "points" if detail.drawn_from == "file" else "columns"
     span = "" if detail.char_start is None else f", characters {detail.char_start} to {detail.char_end}"
-    out.print(f"Page {detail.page} of {detail.pages}: {detail.width:g} x {detail.height:g} {unit}{span}")
+    out.print(f"Page {detail.page} of {detail.pages}: {detail.width:g} x {detail.height:g} {detail.unit}{span}")
     if has_passage:
         found = f"{detail.letters_found} of its {quantity(detail.letters, 'letter')} found on this page"
         out.print(f"The passage: {quantity(len(detail.boxes), 'rectangle')}, {found}")

@@ -86,6 +86,7 @@ class AsyncClient:
     content = _method(endpoints.content)
     page_detail = _method(page_endpoints.page_detail)
     page_image = _method(page_endpoints.page_image)
+    page_position = _method(page_endpoints.page_position)
     search = _method(endpoints.search)
     status = _method(endpoints.status)
     system = _method(endpoints.system)

@@ -6,9 +6,9 @@ from typing import TypedDict, Unpack
 from urllib.parse import quote
 
 from pipeline.client.request import Request, model_reader
-from pipeline.results import PageDetail
+from pipeline.results import PageDetail, PagePosition
 
-__all__ = ["PassageOptions", "page_detail", "page_image"]
+__all__ = ["PassageOptions", "page_detail", "page_image", "page_position"]
 
 
 class PassageOptions(TypedDict, total=False):
@@ -19,7 +19,7 @@ class PassageOptions(TypedDict, total=False):
     version: str | None
 
 
-def page_detail(document_id: str, page: int, **passage: Unpack[PassageOptions]) -> Request[PageDetail]:
+def page_detail(document_id: str, page: int = 1, **passage: Unpack[PassageOptions]) -> Request[PageDetail]:
     """Size and span of a page, counted from 1, and the boxes of a passage on it.
 
     `passage` are char_start and char_end, as hits have them, and version.
@@ -27,9 +27,15 @@ def page_detail(document_id: str, page: int, **passage: Unpack[PassageOptions]) 
     return Request("GET", _path(document_id, page), model_reader(PageDetail), dict(passage))
 
 
+def page_position(document_id: str, char_start: int, version: str | None = None) -> Request[PagePosition]:
+    """The page on which a character of the document's text stands, as hits have it."""
+    params = {"char_start": char_start, "version": version}
+    return Request("GET", f"/v1/documents/{quote(document_id)}/pages", model_reader(PagePosition), params)
+
+
 def page_image(
     document_id: str,
-    page: int,
+    page: int = 1,
     width: int | None = None,
     image_format: str | None = None,
     **passage: Unpack[PassageOptions],

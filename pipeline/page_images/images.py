@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from struct import Struct
 from typing import TypeVar
 
 from extractors.boxes import Box, Place, Size, checked_box, passage_boxes
@@ -20,6 +21,9 @@ from pipeline.stages.sandbox import Sandbox
 __all__ = ["PageImage", "draw_image", "find_image", "page_detail"]
 
 T = TypeVar("T")
+
+BOXES = Struct("!I")
+"""How many boxes are marked on a kept image stands before its data."""
 
 Places = tuple[Size, list[Place]]
 """Width and height of a page, and where the characters of its text stand."""
@@ -36,16 +40,11 @@ class PageImage:
 
 
 def find_image(source: PageSource) -> PageImage | None:
-    """The image that was asked for, if it is kept; nothing is drawn. Raises UnknownPage and Gone."""
-    if source.request.passage is None:
-        boxes: list[Box] = []
-    else:
-        places = _kept_places(source)
-        if places is None:
-            return None
-        boxes = _boxes(source, places)
-    data = kept_image(source.services, source.key_of(source.etag))
-    return None if data is None else _image(source, data, boxes)
+    """The image that was asked for, if it is kept; nothing is drawn."""
+    kept = kept_image(source.services, source.key_of(source.etag))
+    if kept is None or len(kept) <= BOXES.size:
+        return None
+    return _image(source, kept[BOXES.size :], BOXES.unpack_from(kept)[0])
 
 
 def draw_image(source: PageSource) -> PageImage:
@@ -65,8 +64,8 @@ def draw_image(source: PageSource) -> PageImage:
     page = {"page": source.request.page, "look": look, "text": source.sheet}
     timeout_s = source.services.settings.extract_timeout_s
     picture = _in_sandbox(source, "draw", lambda sandbox, path: sandbox.draw(path, source.options, page, timeout_s))
-    keep_image(source.services, source.key_of(source.etag), picture.data)
-    return _image(source, picture.data, boxes)
+    keep_image(source.services, source.key_of(source.etag), BOXES.pack(len(boxes)) + picture.data)
+    return _image(source, picture.data, len(boxes))
 
 
 def page_detail(source: PageSource) -> PageDetail:
@@ -81,6 +80,7 @@ def page_detail(source: PageSource) -> PageDetail:
         pages=source.document.pages if text is None else text.pages,
         width=width,
         height=height,
+        unit=source.unit,
         drawn_from="file" if source.from_file else "text",
         char_start=None if text is None else text.char_start,
         char_end=None if text is None else text.char_end,
@@ -90,8 +90,8 @@ def page_detail(source: PageSource) -> PageDetail:
     )
 
 
-def _image(source: PageSource, data: bytes, boxes: Sequence[Box]) -> PageImage:
-    return PageImage(data, f"image/{source.request.format}", source.document.version_id or "", len(boxes))
+def _image(source: PageSource, data: bytes, boxes: int) -> PageImage:
+    return PageImage(data, f"image/{source.request.format}", source.document.version_id or "", boxes)
 
 
 def _boxes(source: PageSource, found: Places) -> list[Box]:

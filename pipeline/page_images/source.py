@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from extractors.document import Document
 from extractors.drawing import DRAWING_VERSION
@@ -19,8 +20,8 @@ from pipeline.catalog.work.batches import plan_of_version
 from pipeline.errors import Conflict, Gone, UnknownId
 from pipeline.ingest.originals import original_file
 from pipeline.page_images.request import PageRequest
-from pipeline.page_images.texts import PageText, no_such_page, text_of_page
-from pipeline.results import DocumentStatus
+from pipeline.page_images.texts import PageText, no_such_page, page_at, text_of_page
+from pipeline.results import DocumentStatus, PagePosition
 from pipeline.services import Services
 from pipeline.stages.kept_images import image_folder
 from pipeline.stages.kept_texts import kept_text
@@ -28,6 +29,7 @@ from pipeline.stages.kept_texts import kept_text
 __all__ = ["PageSource", "find_page"]
 
 NO_VERSION_HINT = "See how it stands with GET /v1/documents/{id}; a page can be shown when the document is searchable."
+NO_TEXT = "The text of this document is not kept."
 NO_TEXT_HINT = "Set `keep_texts`, and ingest the document again."
 
 
@@ -77,8 +79,32 @@ class PageSource:
             return None
         document = self._kept_text()
         if document is None and not self.from_file:
-            raise Gone("The text of this document is not kept.", NO_TEXT_HINT)
+            raise Gone(NO_TEXT, NO_TEXT_HINT)
         return None if document is None else text_of_page(document, self.request.page)
+
+    def position(self) -> PagePosition:
+        """The page on which the passage begins.
+
+        Raises:
+            UnknownPage: the text is shorter.
+            Gone: the text is not kept.
+            Conflict: the offsets of passages are those of another text.
+        """
+        if not self.is_located:
+            raise Conflict("A stage of the workflow has changed the text, so that its characters are on no page.")
+        document = self._kept_text()
+        if document is None:
+            raise Gone(NO_TEXT, NO_TEXT_HINT)
+        page, pages = page_at(document, self.request.char_start or 0)
+        version_id = self.document.version_id or ""
+        return PagePosition(document_id=self.document.id, version_id=version_id, page=page, pages=pages)
+
+    @property
+    def unit(self) -> Literal["points", "pixels", "columns"]:
+        """The unit of the page's width and height."""
+        if not self.from_file:
+            return "columns"
+        return "points" if self.document.media_type == "application/pdf" else "pixels"
 
     @property
     def sheet(self) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from extractors.document import Document
 from extractors.drawing.sheet import sheets
 from pipeline.errors import UnknownPage
 
-__all__ = ["PageText", "no_such_page", "text_of_page"]
+__all__ = ["PageText", "no_such_page", "page_at", "text_of_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def text_of_page(document: Document, page: int) -> PageText:
     Raises:
         UnknownPage: there is no such page.
     """
-    if len(document.pages) == 1 and document.pages[0].number is None:
+    if _has_no_pages(document):
         return _text_of_sheet(document.text, page)
     for index, one in enumerate(document.pages):
         if one.number == page:
@@ -48,9 +49,28 @@ def text_of_page(document: Document, page: int) -> PageText:
     raise no_such_page(page, len(document.pages))
 
 
+def page_at(document: Document, character: int) -> tuple[int, int]:
+    """(the page on which this character of the document's text stands, how many pages there are).
+
+    Raises:
+        UnknownPage: the text is shorter.
+    """
+    if character >= len(document.text):
+        raise UnknownPage(f"The document has {len(document.text)} characters; there is none at {character}.")
+    if _has_no_pages(document):
+        starts = [start for start, _ in sheets(document.text)]
+        return bisect_right(starts, character), len(starts)
+    index = bisect_right(document.page_starts, character) - 1
+    return document.pages[index].number or index + 1, len(document.pages)
+
+
 def no_such_page(page: int, pages: int) -> UnknownPage:
     """The error for a page beyond the last one."""
     return UnknownPage(f"There is no page {page}: the document has {pages}.")
+
+
+def _has_no_pages(document: Document) -> bool:
+    return len(document.pages) == 1 and document.pages[0].number is None
 
 
 def _text_of_sheet(text: str, sheet: int) -> PageText:

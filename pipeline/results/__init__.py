@@ -42,7 +42,7 @@ from pipeline.results.notifications import (
     NotificationTest,
     NotificationTestList,
 )
-from pipeline.results.pages import PageBox, PageDetail
+from pipeline.results.pages import PageBox, PageDetail, PagePosition
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.reports import (
     Report,
@@ -122,6 +122,7 @@ __all__ = [
     "NotificationTestList",
     "PageBox",
     "PageDetail",
+    "PagePosition",
     "PartHealth",
     "Passage",
     "PeriodCounts",

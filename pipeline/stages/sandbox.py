@@ -113,7 +113,17 @@ class Sandbox:
         return pages
 
     def draw(self, path: Path | None, options: Options, page: dict[str, Any], timeout_s: float) -> Picture:
-        """Draw a page (`page`, `look`), or without a file the sheet with a `text`. Errors: `extract`."""
+        """Draw a page of a file, or without a file the sheet with a text.
+
+        Args:
+            path: the file, or None.
+            options: how it was read.
+            page: its number `page`, the fields of its `look`, and the `text` of a sheet.
+            timeout_s: seconds after which the child is ended.
+
+        Raises:
+            ExtractError, NoRoom: as `extract`.
+        """
         self._is_wanted = _always
         picture: Picture = self._ask("draw", path, options, page, timeout_s)
         return picture
@@ -121,7 +131,7 @@ class Sandbox:
     def places(
         self, path: Path | None, options: Options, page: dict[str, Any], timeout_s: float
     ) -> tuple[Size, list[Place]]:
-        """Size of a page, and where the characters of its `text` stand (`page`, `ocr`). Errors: `extract`."""
+        """Size of a page, and where the characters of its `text` stand; `ocr`: OCR has read it. Else as `draw`."""
         self._is_wanted = _always
         found: tuple[Size, list[Place]] = self._ask("places", path, options, page, timeout_s)
         return found

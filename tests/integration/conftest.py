@@ -24,7 +24,7 @@ SHARING = (
     ("test_mirror", "test_watching_page"),
     ("test_flow", "test_intake"),
     ("test_search", "test_samples_by_every_entry_point"),
-    ("test_api_keys", "test_api_schema"),
+    ("test_api_keys", "test_api_schema", "test_pages"),
 )
 """Modules whose tests run in one process, as they share a stack.
 

@@ -16,12 +16,12 @@ from pipeline.api.routes.documents import DocumentId
 from pipeline.api.routes.jobs import ID
 from pipeline.api.state import Api
 from pipeline.page_images import PageRequest, draw_image, find_image, find_page, page_detail
-from pipeline.page_images.request import DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH
-from pipeline.results import PageDetail
+from pipeline.page_images.request import DEFAULT_WIDTH, MAX_CHARACTER, MAX_WIDTH, MIN_WIDTH
+from pipeline.results import PageDetail, PagePosition
 
 __all__ = ["router"]
 
-MAX_PAGE, MAX_CHARACTER = 1_000_000, 1_000_000_000
+MAX_PAGE = 1_000_000
 KEPT_S = 86_400
 """Seconds for which a browser shows the image of a named version without asking again."""
 
@@ -32,6 +32,7 @@ router = APIRouter(
 )
 
 PageNumber = Annotated[int, Path(ge=1, le=MAX_PAGE, examples=[1])]
+Version = Annotated[str | None, Field(pattern=ID, description="a version's id; by default the one that readers see")]
 IMAGES = {f"image/{name}": {"schema": {"type": "string", "format": "binary"}} for name in FORMATS}
 
 
@@ -44,7 +45,7 @@ class PassageQuery(BaseModel):
     char_end: int | None = Field(
         None, ge=1, le=MAX_CHARACTER, examples=[80], description="the character behind the passage"
     )
-    version: str | None = Field(None, pattern=ID, description="a version's id; by default the one that readers see")
+    version: Version = None
 
     def of(self, document_id: str, page: int) -> PageRequest:
         """The request for this page. Raises BadRequest."""
@@ -62,6 +63,25 @@ class ImageQuery(PassageQuery):
         """The request for this page's image. Raises BadRequest."""
         passage = (self.char_start, self.char_end)
         return PageRequest(document_id, page, self.width, self.format, *passage, self.version)
+
+
+class PositionQuery(BaseModel):
+    """A character of the document's text, as hits have it, and the version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    char_start: int = Field(ge=0, le=MAX_CHARACTER, examples=[0], description="of a hit")
+    version: Version = None
+
+
+@router.get("/v1/documents/{document_id}/pages", summary="The page of a hit")
+async def position(
+    document_id: DocumentId, query: Annotated[PositionQuery, Query()], api: Api, _caller: Reader
+) -> PagePosition:
+    """The page on which a character stands: hits in formats without pages name none, and are shown on sheets."""
+    asked = PageRequest(document_id, 1, char_start=query.char_start, version_id=query.version)
+    source = await run_in_threadpool(find_page, api.services, asked)
+    return await run_in_threadpool(source.position)
 
 
 @router.get("/v1/documents/{document_id}/pages/{page}", summary="A page of a document")

@@ -46,6 +46,7 @@ def test_written_keys_are_read_and_listed(spool: Spool) -> None:
     spool.write("batches/2/y", b"")
     assert spool.exists("batches/1/x")
     assert (spool.read("batches/1/x"), spool.read("batches/2/y")) == (b"new", b"")
+    assert (spool.size("batches/1/x"), spool.size("batches/2/y")) == (3, 0)
     assert sorted(spool.names("batches")) == ["1", "2"]
     assert spool.names("batches/1") == ["x"]
     with spool.local("batches/1/x") as path:
@@ -55,6 +56,8 @@ def test_written_keys_are_read_and_listed(spool: Spool) -> None:
 def test_reading_a_missing_key_raises_file_not_found(spool: Spool) -> None:
     with pytest.raises(FileNotFoundError):
         spool.read("none")
+    with pytest.raises(FileNotFoundError):
+        spool.size("none")
     with pytest.raises(FileNotFoundError), spool.local("none"):
         pass
     spool.delete("none")
