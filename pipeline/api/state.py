@@ -14,6 +14,7 @@ import anyio
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from pipeline.api.known_callers import KnownCallers
 from pipeline.api.request_times import RequestTimes
 from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
@@ -42,6 +43,9 @@ SPACING_S = 0.05
 
 PROBE_THREADS = 8
 """Threads of the probes of health: they wait neither for requests nor for uploads."""
+
+SCRAPE_THREADS = 2
+"""Threads that read metrics; a scrape that waits for one is ended by Prometheus."""
 
 DELAY_S = 0.01
 """Admission begins when the response is on its way: both would compete for the interpreter."""
@@ -93,9 +97,11 @@ class ApiState:
     uploads: ThreadPoolExecutor
     health: SystemHealth
     probes: anyio.CapacityLimiter
+    scrapes: anyio.CapacityLimiter
     imports: ThreadPoolExecutor
     metrics: Metrics
     request_times: RequestTimes
+    known_callers: KnownCallers
     embedded: bool
 
     @property
@@ -118,9 +124,11 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
         SystemHealth(services),
         anyio.CapacityLimiter(PROBE_THREADS),
+        anyio.CapacityLimiter(SCRAPE_THREADS),
         ThreadPoolExecutor(IMPORT_THREADS, "import"),
         Metrics(services, manager),
         request_times,
+        KnownCallers(),
         embedded,
     )
     loops = (

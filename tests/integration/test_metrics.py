@@ -165,6 +165,7 @@ def drifting(sign: int) -> Check:
 
 
 CHECKS: dict[str, Check] = {
+    "docrelay_up": lambda work, _: {"redis": 1, "catalog": 1},
     "docrelay_stage_tasks_total": of_stages,
     "docrelay_stage_seconds_total": stage_seconds,
     "docrelay_documents_ended_total": ends,
