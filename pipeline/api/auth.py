@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,8 +16,10 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from pipeline.api import LOOPBACK
+from pipeline.api.known_callers import NO_KEY, Caller
 from pipeline.api.request_checks import check_media_type, check_parameters, query_names, small_body_has_arrived
 from pipeline.api.state import ApiState
+from pipeline.catalog import CATALOG_ERRORS
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
 from pipeline.errors import BadRequest, Invalid, NoKey, NotAllowed, StackUnavailable, TooMany
@@ -36,9 +37,8 @@ __all__ = [
     "check_start",
 ]
 
-NO_KEY = "-"
-
 PROBE_WAIT_S = 5.0
+KEYS_UNREADABLE: tuple[type[Exception], ...] = (TimeoutError, *CATALOG_ERRORS)
 KEYS_AWAY = "The catalog, which holds the keys, does not answer."
 
 BUCKET = """
@@ -57,19 +57,6 @@ return tostring(wait)
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with `docrelay keys create`.", scheme_name="key")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="key_header")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The sender of a request; `key_id` is "-" for a program of this machine that needs no key."""
-
-    key_id: str
-    scopes: tuple[str, ...]
-
-    @property
-    def key(self) -> str | None:
-        """The key's id, None without one."""
-        return None if self.key_id == NO_KEY else self.key_id
 
 
 def check_start(has_keys: bool, host: str, *, embedded: bool) -> None:
@@ -101,6 +88,20 @@ class Authentication:
         if self._caller is None:
             self._caller = _authenticate(self.request, self._secret, self._required)
         return self._caller
+
+    def take_known_caller(self) -> bool:
+        """Authenticate the sender without the catalog; whether it is known by a request that was served lately.
+
+        Raises:
+            NotAllowed: the request is not served.
+        """
+        caller = self.request.app.state.api.known_callers.find(self._secret)
+        if caller is not None:
+            if caller.key is None:
+                _check_is_local(self.request)
+            _check_scope(caller, self._required)
+        self._caller = caller
+        return caller is not None
 
 
 class _RequiredScope:
@@ -175,27 +176,42 @@ async def _authenticate_sender(request: Request, authentication: Authentication)
 async def _authenticate_probe(request: Request, authentication: Authentication) -> None:
     """Authenticate the sender of a probe, in bounded time, in one of the threads that are kept for probes.
 
+    While the catalog, which holds the keys, does not answer, a sender is let in who was let in before: what a probe has
+    to say is then that the catalog is away.
+
     Raises:
         NoKey, NotAllowed: the request is not served.
-        StackUnavailable: the catalog, which holds the keys, does not answer.
+        StackUnavailable: the catalog does not answer, and the sender is not known.
     """
     try:
         with fail_after(PROBE_WAIT_S):
             limiter = request.app.state.api.probes
             await to_thread.run_sync(authentication.caller, limiter=limiter, abandon_on_cancel=True)
-    except TimeoutError:
+    except KEYS_UNREADABLE:
+        if authentication.take_known_caller():
+            return
         raise StackUnavailable(KEYS_AWAY, "Ask GET /health/ready, which needs no key.") from None
 
 
 def _authenticate(request: Request, secret: str | None, required: _RequiredScope) -> Caller:
     """Look up the key, count the request against its rate, and check its scope."""
     api: ApiState = request.app.state.api
-    caller, rate = _caller(request, api, secret)
-    if not required.probe:
+    try:
+        caller, rate = _caller(request, api, secret)
+    except NoKey:
+        api.known_callers.forget(secret)
+        raise
+    if required.probe:
+        api.known_callers.remember(secret, caller)
+    else:
         _spend_token(api.services.redis, caller, rate)
+    _check_scope(caller, required)
+    return caller
+
+
+def _check_scope(caller: Caller, required: _RequiredScope) -> None:
     if required.scope not in caller.scopes and "admin" not in caller.scopes:
         raise NotAllowed(f"This request needs a key with the scope {required.scope}.")
-    return caller
 
 
 def _caller(request: Request, api: ApiState, secret: str | None) -> tuple[Caller, int]:
@@ -259,7 +275,7 @@ Reader = Annotated[Authentication, Depends(_RequiredScope("read"))]
 """Parameter of a route that needs the scope `read`, as the following are for other scopes."""
 
 Prober = Annotated[Authentication, Depends(_RequiredScope("read", probe=True))]
-"""The same scope, for a probe of health."""
+"""The same scope, for a probe of health and for a scrape of metrics."""
 
 Submitter = Annotated[Authentication, Depends(_RequiredScope("submit"))]
 BodySender = Annotated[Authentication, Depends(_RequiredScope("submit", left_to_route=True))]

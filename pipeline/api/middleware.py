@@ -39,7 +39,7 @@ UPLOADS = ("/v1/documents", "/v1/texts")
 """Paths to which a large body may be sent."""
 
 STREAM_SUFFIX = "/events"
-PROBES = ("/health", "/health/live", "/health/ready")
+PROBES = ("/health", "/health/live", "/health/ready", "/metrics")
 """Addresses that are served however many requests are: a busy process must not look like a dead one."""
 
 PERIODIC = (*PROBES, "/metrics")

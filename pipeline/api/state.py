@@ -14,6 +14,7 @@ import anyio
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from pipeline.api.known_callers import KnownCallers
 from pipeline.api.request_times import RequestTimes
 from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
@@ -52,6 +53,8 @@ PROBE_THREADS = 8
 
 REPORT_THREADS = 2
 """Reports that are made at once; others wait without a thread."""
+SCRAPE_THREADS = 2
+"""Threads that read metrics; a scrape that waits for one is ended by Prometheus."""
 
 DELAY_S = 0.01
 """Admission begins when the response is on its way: both would compete for the interpreter."""
@@ -104,10 +107,12 @@ class ApiState:
     health: SystemHealth
     probes: anyio.CapacityLimiter
     reports: anyio.CapacityLimiter
+    scrapes: anyio.CapacityLimiter
     imports: ThreadPoolExecutor
     drawing: ThreadPoolExecutor
     metrics: Metrics
     request_times: RequestTimes
+    known_callers: KnownCallers
     embedded: bool
 
     @property
@@ -132,10 +137,12 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         SystemHealth(services),
         anyio.CapacityLimiter(PROBE_THREADS),
         anyio.CapacityLimiter(REPORT_THREADS),
+        anyio.CapacityLimiter(SCRAPE_THREADS),
         ThreadPoolExecutor(IMPORT_THREADS, "import"),
         ThreadPoolExecutor(DRAWING_THREADS, "drawing"),
         Metrics(services, manager),
         request_times,
+        KnownCallers(),
         embedded,
     )
     loops = (

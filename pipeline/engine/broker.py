@@ -99,7 +99,7 @@ def queue_depths(services: Services) -> dict[str, int]:
 def reach_broker(services: Services, timeout_s: float) -> None:
     """Connect to the broker once; raises an error of its library if it does not let us in within `timeout_s`."""
     with app_of(services).connection_for_write(connect_timeout=timeout_s) as connection:
-        connection.ensure_connection(max_retries=1, timeout=timeout_s)
+        connection.ensure_connection(max_retries=0, timeout=timeout_s)
 
 
 def queue_contents(services: Services) -> dict[str, QueueContent]:

@@ -12,11 +12,11 @@ import sys
 
 import redis
 
-from pipeline.engine.heartbeat import beat_age_s, living_nodes
+from pipeline.engine.heartbeat import beat_age_s, living_nodes, reconciled_age_s
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 
-__all__ = ["beat_patience_s", "is_beating", "is_working", "reconciler_patience_s"]
+__all__ = ["beat_patience_s", "is_beating", "is_reconciling", "is_working", "reconciler_patience_s"]
 
 BEAT_PATIENCE_S = 15.0
 RECONCILER_PATIENCE_S = 60.0
@@ -47,6 +47,12 @@ def is_beating(connection: redis.Redis, settings: Settings) -> bool:
     """Whether beat has sent a periodic task lately."""
     age_s = beat_age_s(connection)
     return age_s is not None and age_s < beat_patience_s(settings)
+
+
+def is_reconciling(connection: redis.Redis, settings: Settings) -> bool:
+    """Whether the reconciler has finished lately."""
+    age_s = reconciled_age_s(connection)
+    return age_s is not None and age_s < reconciler_patience_s(settings)
 
 
 def main() -> int:

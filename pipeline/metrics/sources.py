@@ -17,6 +17,7 @@ from pipeline.errors import StackUnavailable
 from pipeline.health.broker import TIMEOUT_S, short_connection
 from pipeline.health.watcher import read_folders
 from pipeline.metrics import counters, documents, queues, storage, workers
+from pipeline.metrics.periodic import periodic
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 
@@ -58,6 +59,7 @@ class Sources:
         yield from counters.counters(self._redis, settings)
         yield from counters.histograms(self._redis)
         yield from workers.workers(workers.read_workers(self._redis), all_queues())
+        yield from periodic(self._redis, settings)
         yield storage.redis_memory(self._redis)
 
     def _from_broker(self) -> Iterator[Metric]:

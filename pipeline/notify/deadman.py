@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from pipeline.catalog.work import notices
-from pipeline.engine.health import is_beating
+from pipeline.engine.health import is_beating, is_reconciling
 from pipeline.engine.heartbeat import served_capabilities
 from pipeline.errors import HookRefused
 from pipeline.names import PREFIX
@@ -19,7 +19,7 @@ from pipeline.services import Services
 from pipeline.settings.room import full_disk
 from pipeline.vectorstore.remote import RemoteStore
 
-__all__ = ["CALLED", "EVERY_S", "call_if_well", "call_until_cancelled", "problems"]
+__all__ = ["CALLED", "CHECKS", "EVERY_S", "call_if_well", "call_until_cancelled", "problems"]
 
 log = structlog.get_logger()
 
@@ -86,6 +86,11 @@ def _beat(services: Services) -> str | None:
     return None if is_beating(services.redis, services.settings) else "beat does not run"
 
 
+def _reconciler(services: Services) -> str | None:
+    well = is_reconciling(services.redis, services.settings)
+    return None if well else "the reconciler has not finished lately"
+
+
 def _store(services: Services) -> None:
     store = services.store
     (RemoteStore(services.redis, STORE_TIMEOUT_S) if isinstance(store, RemoteStore) else store).collections()
@@ -100,6 +105,7 @@ CHECKS: Mapping[str, Callable[[Services], str | None]] = {
     "catalog": _catalog,
     "workers": _workers,
     "beat": _beat,
+    "reconciler": _reconciler,
     "store": _store,
     "disk": _disk,
 }

@@ -7,21 +7,31 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from api_rig import Api, with_settings
+from api_rig import Api, OtherApi, with_settings
 from documented_rows import documented_rows
 from flow_tools import eventually
+from health_rig import blocked_reconciler
 from metrics_rig import Work, remove_point, rows_of, wait_for_counters, watched_folder
+from postgres_server import running_postgres
 from prometheus_server import ALERTS, DEPLOY, Prometheus
+from search_rig import redis_server
 
+from pipeline.catalog.api import keys
+from pipeline.catalog.database.connection import open_catalog, writing
 from pipeline.engine.dead_letter_queue import put
+from pipeline.engine.heartbeat import RECONCILED
+from pipeline.engine.reconciler import LOCK
 
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
@@ -154,8 +164,42 @@ def no_worker(api: Api) -> Iterator[None]:
 
 def embedder(api: Api) -> dict[str, Any]:
     """What the supervisor has written down of the embed worker."""
+    return process_of(api, "embed-1")
+
+
+def process_of(api: Api, name: str) -> dict[str, Any]:
+    """What the supervisor has written down of a process."""
     processes: list[dict[str, Any]] = Work(api).stack()["processes"]
-    return next(process for process in processes if process["name"] == "embed-1")
+    return next(process for process in processes if process["name"] == name)
+
+
+@contextmanager
+def no_beat(api: Api) -> Iterator[None]:
+    """Beat is stopped whenever there is one: the supervisor replaces each of them as frozen."""
+    ended = threading.Event()
+
+    def stop() -> None:
+        while not ended.wait(0.2):
+            with suppress(ProcessLookupError):
+                if (pid := process_of(api, "beat")["pid"]) is not None:
+                    os.kill(pid, signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def no_reconciler(api: Api) -> Iterator[None]:
+    """Another worker holds the reconciler's lock and hangs, and the last run seems to be long ago."""
+    with api.cli.services() as services, blocked_reconciler(services.redis):
+        assert eventually(lambda: services.redis.get(LOCK) == b"held")
+        services.redis.set(RECONCILED, time.time() - 2000)
+        yield
 
 
 @contextmanager
@@ -180,6 +224,52 @@ def missing_folder(api: Api) -> Iterator[None]:
     aside.rename(folder)
 
 
+@contextmanager
+def dead_watcher(api: Api) -> Iterator[None]:
+    """A folder is watched by a command that is killed; later one watches it to an orderly end."""
+    folder = api.cli.folder.with_name("watched-by-hand")
+    folder.mkdir()
+    (folder / "gong.txt").write_text("The gong of the lighthouse.")
+    begun = f"SELECT 1 FROM watched WHERE root = '{folder}' AND mode IS NOT NULL"
+
+    def watch() -> subprocess.Popen[str]:
+        return api.cli.start("watch", folder, "--collection", "by-hand")
+
+    def is_begun() -> bool:
+        return bool(rows_of(api.cli.folder / "catalog.db", begun))
+
+    first = watch()
+    assert eventually(is_begun)
+    first.kill()
+    first.wait()
+    yield
+    second = watch()
+    assert eventually(lambda: str(folder) in watched_now(api))
+    second.terminate()
+    api.cli.end(second)
+    assert not is_begun()
+
+
+def watched_now(api: Api) -> set[str]:
+    """The folders that living processes watch, from the leases in Redis."""
+    with api.cli.services() as services:
+        return {key.decode().removeprefix("docrelay:watch:") for key in services.redis.scan_iter("docrelay:watch:*")}
+
+
+@contextmanager
+def failed_notifications(api: Api) -> Iterator[None]:
+    """A webhook that nobody answers is tried for the last time."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    api.submit(
+        ("bell.txt", b"Nobody hears the bell."), webhook={"url": f"http://127.0.0.1:{port}/", "secret": "x" * 16}
+    )
+    waiting = "SELECT count(*) FROM deliveries WHERE state = 'waiting' AND tries > 0"
+    assert eventually(lambda: rows_of(api.cli.folder / "catalog.db", waiting) == [(1,)])
+    change(api, "UPDATE deliveries SET tries = 9, due_at = 0 WHERE state = 'waiting'")
+    yield
+
+
 FAULTS: dict[str, Callable[[Api], AbstractContextManager[None]]] = {
     "DocrelayDeadLetters": dead_letters,
     "DocrelayDrift": drift,
@@ -188,8 +278,20 @@ FAULTS: dict[str, Callable[[Api], AbstractContextManager[None]]] = {
     "DocrelayOldTask": old_tasks,
     "DocrelayNoWorker": no_worker,
     "DocrelayProcessRestarts": restarts,
+    "DocrelayNoBeat": no_beat,
+    "DocrelayNoReconciler": no_reconciler,
     "DocrelayHeldDeletions": missing_folder,
+    "DocrelayWatchTrouble": dead_watcher,
+    "DocrelayNotificationsFailed": failed_notifications,
 }
+
+OF_OTHER_APIS = {"DocrelayDown", "DocrelayDiskFull", "DocrelayDiskLow"}
+OF_OTHER_APIS |= {"DocrelayRedisDown", "DocrelayBrokerDown", "DocrelayCatalogDown"}
+"""Alerts whose fault is made for one more API of the stack, or is that it has gone."""
+
+
+def test_the_fault_of_every_alert_is_made() -> None:
+    assert {*FAULTS, *OF_OTHER_APIS} == {rule["alert"] for rule in RULES}
 
 
 def change(api: Api, statement: str) -> None:
@@ -213,3 +315,67 @@ def test_alerts_of_the_disk_and_of_an_api_that_is_gone(api: Api, prometheus: Pro
     assert eventually(lambda: "DocrelayDown" in prometheus.firing() and not names & prometheus.firing())
     prometheus.scrape(target_of(api))
     assert eventually(lambda: "DocrelayDown" not in prometheus.firing())
+
+
+def test_alert_of_redis_that_is_gone(api: Api, prometheus: Prometheus) -> None:
+    with ExitStack() as of_redis:
+        url = of_redis.enter_context(redis_server())
+        with with_settings(api, redis_url=url) as other, scraped(api, prometheus, other):
+            assert eventually(lambda: is_up(prometheus, other, "redis"))
+            of_redis.close()
+            assert_only_alert_of_a_part(prometheus, "DocrelayRedisDown")
+            assert is_up(prometheus, other, "catalog")
+    assert eventually(lambda: "DocrelayRedisDown" not in prometheus.firing())
+
+
+def test_alert_of_a_broker_that_is_gone(api: Api, prometheus: Prometheus) -> None:
+    with with_settings(api, broker_url="amqp://a:b@127.0.0.1:1//") as other, scraped(api, prometheus, other):
+        assert_only_alert_of_a_part(prometheus, "DocrelayBrokerDown")
+        assert is_up(prometheus, other, "redis")
+    assert eventually(lambda: "DocrelayBrokerDown" not in prometheus.firing())
+
+
+def test_alert_of_a_catalog_that_is_gone(api: Api, prometheus: Prometheus) -> None:
+    """A key that was good before is good for the scrape while nobody can look it up; no other key is."""
+    with ExitStack() as of_database:
+        url = of_database.enter_context(running_postgres()).create()
+        catalog = open_catalog(url)
+        with writing(catalog) as connection:
+            _, secret = keys.create(connection, "prometheus", ("read",), 0)
+        catalog.dispose()
+        prometheus.use_key(secret)
+        try:
+            with with_settings(api, database_url=url) as other, scraped(api, prometheus, other, alone=True):
+                assert eventually(lambda: is_up(prometheus, other, "catalog"))
+                of_database.close()
+                assert_only_alert_of_a_part(prometheus, "DocrelayCatalogDown")
+                assert is_up(prometheus, other, "redis")
+                refused = other.http.get("/metrics", headers={"Authorization": f"Bearer {api.key}"})
+                assert (refused.status_code, refused.json()["code"]) == (503, "stack_unavailable")
+        finally:
+            prometheus.use_key(str(api.key))
+    assert eventually(lambda: "DocrelayCatalogDown" not in prometheus.firing())
+
+
+@contextmanager
+def scraped(api: Api, prometheus: Prometheus, other: OtherApi, *, alone: bool = False) -> Iterator[None]:
+    """Scrape another API beside the one of the stack, or `alone`."""
+    targets = [":".join(map(str, other.address))]
+    prometheus.scrape(*targets if alone else (target_of(api), *targets))
+    try:
+        yield
+    finally:
+        prometheus.scrape(target_of(api))
+
+
+def is_up(prometheus: Prometheus, other: OtherApi, part: str) -> bool:
+    """Whether an API has said in the last scrape that a part is up."""
+    instance = ":".join(map(str, other.address))
+    return bool(prometheus.query(f'docrelay_up{{part="{part}", instance="{instance}"}} == 1'))
+
+
+def assert_only_alert_of_a_part(prometheus: Prometheus, alert: str) -> None:
+    """The API answers, and says which part does not."""
+    assert eventually(lambda: alert in prometheus.firing()), prometheus.firing()
+    parts = {"DocrelayDown", "DocrelayRedisDown", "DocrelayBrokerDown", "DocrelayCatalogDown"}
+    assert prometheus.firing() & parts == {alert}

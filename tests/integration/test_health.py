@@ -83,6 +83,10 @@ def check_broker(rig: HealthRig) -> None:
     assert measured["maxmemory_bytes"] == 0
     assert 0 < measured["used_bytes"] <= server.memory_info().vms
     broken(lambda rig: rig.frozen("redis"), "Redis does not take a write", "broker")(rig)
+    with rig.frozen("redis"):
+        answer = rig.get("/metrics", rig.key).raise_for_status().text
+        assert 'docrelay_up{part="redis"} 0.0' in answer
+        assert 'docrelay_up{part="catalog"} 1.0' in answer
     with rig.nearly_full_redis():
         assert eventually(lambda: rig.part("broker")["state"] == "degraded"), rig.part("broker")
         assert "% of its memory" in rig.part("broker")["cause"]
@@ -328,6 +332,7 @@ def test_probes_are_answered_when_all_slots_are_taken(rig: HealthRig) -> None:
             assert busy.http.get("/health/live").status_code == 200
             assert busy.http.get("/health/ready").json()["code"] == "not_ready"
             assert busy.http.get("/health", headers=headers).json()["state"] == "failed"
+            assert busy.http.get("/metrics", headers=headers).status_code == 200
     assert eventually(rig.is_well)
 
 

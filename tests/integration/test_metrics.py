@@ -17,6 +17,7 @@ import httpx
 import pytest
 from api_rig import Api
 from documented_rows import documented_rows
+from flow_rig import QUICK
 from flow_tools import eventually
 from metrics_rig import (
     FLOWER_AUTH,
@@ -32,6 +33,8 @@ from metrics_rig import (
     wait_for_counters,
     watched_folder,
 )
+
+RECONCILE_S = QUICK["reconcile_s"]
 
 GROUP_OF = {"embed": "embed", "upsert": "store", "finalize": "store", "maintenance": "store"}
 """The worker group of each queue; the others are those of the group `extract`."""
@@ -143,6 +146,17 @@ def pool_processes(work: Work, found: Values) -> Values:
     return {name: number - (name == "extract") for name, number in work.worker_processes().items()}
 
 
+def beat_age(work: Work, found: Values) -> Values:
+    """The key of beat lasts for a week from each periodic task on."""
+    with work.redis() as connection:
+        return {(): pytest.approx(7 * 86400 - connection.pttl("docrelay:beat") / 1000, abs=30)}
+
+
+def reconciler_age(work: Work, found: Values) -> Values:
+    with work.redis() as connection:
+        return {(): pytest.approx(age_s(float(connection.get("docrelay:reconciled") or 0)), abs=30)}
+
+
 def redis_memory(work: Work, found: Values) -> Values:
     with work.redis() as connection:
         return near({(): connection.info("memory")["used_memory"]}, 0.5)
@@ -165,6 +179,7 @@ def drifting(sign: int) -> Check:
 
 
 CHECKS: dict[str, Check] = {
+    "docrelay_up": lambda work, _: {"redis": 1, "catalog": 1},
     "docrelay_stage_tasks_total": of_stages,
     "docrelay_stage_seconds_total": stage_seconds,
     "docrelay_documents_ended_total": ends,
@@ -210,6 +225,10 @@ CHECKS: dict[str, Check] = {
     "docrelay_group_workers": groups,
     "docrelay_worker_tasks": worker_tasks,
     "docrelay_worker_processes": pool_processes,
+    "docrelay_beat_age_seconds": beat_age,
+    "docrelay_beat_patience_seconds": lambda work, _: {(): 15 + 3 * RECONCILE_S},
+    "docrelay_reconciler_age_seconds": reconciler_age,
+    "docrelay_reconciler_patience_seconds": lambda work, _: {(): 60 + 3 * RECONCILE_S},
     "docrelay_process_ready": lambda work, _: {
         process["name"]: process["state"] == "ready" for process in work.stack()["processes"]
     },

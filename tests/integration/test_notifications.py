@@ -330,7 +330,7 @@ def test_the_dead_man_url_is_called_while_all_is_well_and_not_otherwise(rig: Rig
         away = services.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
         assert [line.partition(":")[0] for line in deadman.problems(Services(full))] == ["disk full"]
         lonely = deadman.problems(Services(away))
-        assert [line.partition(":")[0] for line in lonely] == ["workers", "beat", "store"]
+        assert [line.partition(":")[0] for line in lonely] == ["workers", "beat", "reconciler", "store"]
         http, url = CheckedHttp(private=True), f"http://{rig.pings.host}/called"
         for settings, calls in ((full, 0), (away, 0), (services.settings, 1), (services.settings, 1)):
             if calls == 0:

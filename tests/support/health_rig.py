@@ -42,6 +42,25 @@ COMMANDS = {
 """The parts, Redis left out, in the order of their start."""
 
 
+@contextmanager
+def blocked_reconciler(connection: redis.Redis) -> Iterator[None]:
+    """The lock of the reconciler is held, as by a worker that hangs."""
+    ended = threading.Event()
+
+    def hold() -> None:
+        while not ended.wait(1):
+            connection.set(LOCK, "held", ex=60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        connection.delete(LOCK)
+
+
 class HealthRig:
     """The parts of a stack, to be broken one at a time.
 
@@ -184,21 +203,8 @@ class HealthRig:
 
     @contextmanager
     def blocked_reconciler(self) -> Iterator[None]:
-        """Its lock is held, as by a worker that hangs."""
-        ended = threading.Event()
-
-        def hold() -> None:
-            while not ended.wait(1):
-                self.redis.set(LOCK, "held", ex=60)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        try:
+        with blocked_reconciler(self.redis):
             yield
-        finally:
-            ended.set()
-            thread.join()
-            self.redis.delete(LOCK)
 
     @contextmanager
     def nearly_full_redis(self) -> Iterator[None]:

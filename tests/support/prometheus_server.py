@@ -30,10 +30,14 @@ class Prometheus:
     def __init__(self, folder: Path, key: str) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "key").write_text(key)
+        self.use_key(key)
         (folder / "alerts.yml").write_text(shortened(ALERTS.read_text()))
         self._port = free_port()
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api/v1", timeout=60)
+
+    def use_key(self, key: str) -> None:
+        """Send this key with each scrape from now on."""
+        (self._folder / "key").write_text(key)
 
     def scrape(self, *targets: str) -> None:
         """Scrape these targets, `HOST:PORT`, from now on."""
