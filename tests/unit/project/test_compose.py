@@ -273,6 +273,22 @@ def test_the_examples_of_configurations_are_silent_and_right_when_they_are_used(
     assert (tmp_path / "docrelay.toml").read_text() == "chunk_tokens = 99\n"
 
 
+def test_the_key_of_prometheus_can_be_read_in_its_container(tmp_path: Path) -> None:
+    """The commands of docs/operations.md where the user's files are for the user alone."""
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    (block,) = (block for block in re.findall(r"```sh\n(.+?)```", text, re.DOTALL) if "metrics_key" in block)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "docker").write_text('#!/bin/sh\necho \'{"key": "dr_key"}\'\n')
+    (programs / "docker").chmod(0o755)
+    (tmp_path / "secrets").mkdir(mode=0o700)
+    path = f"{programs}:{os.environ['PATH']}"
+    line = ["sh", "-c", f"umask 077\n{block}"]
+    subprocess.run(line, cwd=tmp_path, env={"PATH": path}, check=True, capture_output=True)
+    key = tmp_path / "secrets/metrics_key"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("dr_key", 0o644)
+
+
 def test_it_starts_on_a_machine_with_one_processor() -> None:
     """Docker refuses a container that may have more processors than there are; `.env.example` names those that do."""
     example = (ROOT / ".env.example").read_text("utf-8")

@@ -298,6 +298,21 @@ def test_secrets_and_data_are_those_that_are_named() -> None:
     assert kept == {"helm.sh/resource-policy": "keep"}
 
 
+def test_a_setting_with_a_password_comes_from_a_file_of_the_secret() -> None:
+    file = "/run/secrets/docrelay/smtp_url"
+    resources = render({**EXISTING, "settings": {"smtp_url_file": file}})
+    for (kind, _), part in resources.items():
+        if kind != "Deployment":
+            continue
+        pod = part["spec"]["template"]["spec"]
+        assert environment(pod)["DOCRELAY_SMTP_URL_FILE"] == file
+        # All keys of the Secret are files there.
+        (volume,) = (volume["secret"] for volume in pod["volumes"] if volume["name"] == "secret")
+        assert volume == {"secretName": "own-secret"}
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert mounts["secret"] == str(Path(file).parent)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
