@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from hypothesis import given
@@ -23,7 +24,8 @@ from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS, install
-from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
+from pipeline.client.attempts import MAX_WAIT_S, Attempts
+from pipeline.errors import BadRequest, BrokenBody, Conflict, InProgress, PipelineError, WrongMediaType
 from pipeline.ingest.upload_sources import source_of
 from pipeline.ingest.uploads import Draft, Upload
 from pipeline.services import Services
@@ -50,6 +52,21 @@ def test_every_code_of_the_api_is_documented_with_its_status() -> None:
 
     assert documented == STATUS
     assert set(STATUS) <= known
+
+
+def test_the_client_waits_for_a_request_that_is_under_way_and_gives_up_at_last() -> None:
+    body = {"code": InProgress.code, "detail": "It works.", "hint": ""}
+    answer = httpx.Response(409, json=body, headers={"Retry-After": "5"})
+    attempts = Attempts("http://server")
+    assert {attempts.after_response(answer) for _ in range(int(MAX_WAIT_S / 5))} == {5.0}
+    with pytest.raises(InProgress, match="It works"):
+        attempts.after_response(answer)
+    # What can be sent only once is no attempt of ours that goes on.
+    with pytest.raises(InProgress):
+        Attempts("http://server", repeatable=False).after_response(answer)
+    other = httpx.Response(409, json={**body, "code": "conflict"}, headers={"Retry-After": "5"})
+    with pytest.raises(Conflict):
+        Attempts("http://server").after_response(other)
 
 
 def test_the_examples_of_the_page_run() -> None:
