@@ -35,7 +35,7 @@ log = structlog.get_logger()
 UPLOAD_THREADS = 16
 
 IMPORT_THREADS = 4
-"""Imports of many text records at once: each may take minutes, and uploads must not wait for them."""
+"""Imports and deletions of text records at once: each may take minutes, and uploads must not wait for them."""
 
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""

@@ -56,7 +56,7 @@ Put: TypeAlias = Callable[[Spool, Iterable[FileContent]], set[str]]
 """Makes copies of contents in the spool, and returns their keys: see `put_originals`."""
 
 COURTESY_S = 0.05
-"""Pause after each group: other writers of SQLite wait by polling, and would find no gap between the groups."""
+"""Pause between two groups: other writers of SQLite wait by polling, and would find no gap between the groups."""
 
 FIRST_BATCH = 4
 """Documents of a job's first batch; it doubles up to `batch_documents`, so that all stages are busy soon."""
@@ -112,12 +112,13 @@ def ingest_groups(
     """
     number = 0
     for group in groups:
+        if number:
+            time.sleep(COURTESY_S)
         wait_for_room(services.settings, say=say)
         if not with_room(services, partial(_ingest_group, services, job_id, group, record_group), say):
             break
         number += len(group)
         pass_gate(INTAKE, job_id)
-        time.sleep(COURTESY_S)
         if on_progress is not None:
             on_progress(number)
 

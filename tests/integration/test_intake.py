@@ -314,6 +314,13 @@ def test_interrupted_path_job_is_repeated_and_ends_once(
         assert job not in dict(orders.list_due(connection))
 
 
+def test_nothing_waits_after_the_last_group(rig: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends one record waits for its answer: the pause is for other writers between two groups."""
+    monkeypatch.setattr(intake, "COURTESY_S", 1e6)
+    write_documents(tmp_path / "in", intake.FIRST_BATCH, seed=12)
+    assert rig.wait(rig.submit(tmp_path / "in", collection="one-group")) == {"completed": intake.FIRST_BATCH}
+
+
 def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2, seed=11)
     candidates = list(walk([tmp_path / "in"], MAX_BYTES))

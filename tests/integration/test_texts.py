@@ -68,7 +68,10 @@ def test_ten_thousand_records_embed_what_changed_and_nothing_else(rig: TextsRig)
     rig.assert_holds("many", by_id(records))
 
     names = [records[place]["id"] for place in deleted]
-    assert rig.api.client.delete_texts(*names, collection="many").points == hundredth
+    with pytest.raises(UnknownId, match="no text record 'nowhere'"):
+        rig.api.client.delete_texts(*names, "nowhere", collection="many")
+    gone = rig.api.client.delete_texts(*names, collection="many")
+    assert (gone.documents, gone.points) == (hundredth, hundredth) == (MANY // 100, len(names))
     left = {text_id: record for text_id, record in by_id(records).items() if text_id not in names}
     rig.assert_holds("many", left)
     assert len(rig.endpoint.texts) == before + hundredth
@@ -108,6 +111,10 @@ def test_a_record_lives_by_every_door(rig: TextsRig, tmp_path: Path) -> None:
         assert (printed["documents"], printed["completed"], printed["failed"]) == (3, 2, 1)
         assert [(row["source"], row["code"]) for row in printed["failures"]] == [("line 2", "broken_body")]
         rig.assert_holds(name, {"b": {"text": "A bell."}, "c": {"text": "A buoy."}})
+        # More ids than an address holds; what is not there is refused as a whole.
+        many = [f"none-{number}" for number in range(2000)]
+        refused = rig.api.cli.json("texts", "delete", "b", "c", *many, "-c", name, *words, code=2)
+        assert refused["error"]["code"] == "unknown_id"
         assert rig.api.cli.json("texts", "delete", "b", "c", "-c", name, *words)["points"] == 2
         rig.assert_holds(name, {})
     with file.open("rb") as stdin:
@@ -555,6 +562,15 @@ def _delete(rig: TextsRig) -> None:
     assert (deleted.documents, deleted.points) == (before - len(rig.live_rows("rows")), 2) == (2, 2)
 
 
+def _delete_many(rig: TextsRig) -> None:
+    before, ids = len(rig.live_rows("rows")), [f"item-20-{place}" for place in (3, 4, 5, 3)]
+    answer = rig.api.http.post("/v1/texts/delete", params={"collection": "rows"}, json=ids).raise_for_status().json()
+    sources = [f"text://{text_id}" for text_id in ids[:3]]
+    assert answer == {"documents": 3, "points": 3, "sources": sources}
+    assert before - len(rig.live_rows("rows")) == 3
+    assert rig.api.cli.count(collection="rows") == len(rig.live_rows("rows"))
+
+
 def _import(rig: TextsRig) -> None:
     file = rig.api.cli.folder.with_name("rows.jsonl")
     file.write_text("".join(f"{json.dumps(record)}\n" for record in made_up(12, seed=21)))
@@ -579,6 +595,7 @@ CHECKS: dict[str, Callable[[TextsRig], None]] = {
     "PUT /v1/texts": _put,
     "GET /v1/texts": _get,
     "DELETE /v1/texts": _delete,
+    "POST /v1/texts/delete": _delete_many,
     "docrelay texts import": _import,
     "docrelay texts show": _show,
     "docrelay texts delete": _cli_delete,
