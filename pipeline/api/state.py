@@ -19,6 +19,7 @@ from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
 from pipeline.health import SystemHealth
+from pipeline.ingest.expiry import sweep_until_cancelled
 from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.metrics import Metrics
 from pipeline.notify.deadman import call_until_cancelled
@@ -129,6 +130,7 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         call_until_cancelled(services),
         state.subscriptions.listen(),
         request_times.flush_until_cancelled(services.redis),
+        sweep_until_cancelled(services),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:

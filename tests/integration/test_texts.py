@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -301,13 +302,15 @@ def test_a_request_that_is_cut_off_leaves_nothing(rig: TextsRig) -> None:
 
 def _open_deleted(pid: int, folder: Path) -> list[str]:
     """Files without a name in a folder that a process has open."""
-    links = []
+    return [name for name in _open_files(pid) if name.startswith(str(folder)) and name.endswith(" (deleted)")]
+
+
+def _open_files(pid: int) -> list[str]:
+    names = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            links.append(str(entry.readlink()))
-        except FileNotFoundError:
-            continue
-    return [link for link in links if link.startswith(str(folder)) and link.endswith(" (deleted)")]
+        with suppress(FileNotFoundError):
+            names.append(str(entry.readlink()))
+    return names
 
 
 def test_memory_does_not_grow_with_the_body(rig: TextsRig) -> None:
@@ -369,15 +372,25 @@ def _kill_in_the_middle(rig: TextsRig, records: list[Record], name: str) -> str:
         cut = Client(rig.api.url)
         sent = pool.submit(cut.put_texts, iter(records), key=name, collection=name)
         rig.api.cli.gates.arrived(INTAKE)
+        folder = _drafts_of(rig)
         rig.api.kill()
         with pytest.raises(Exception, match="cannot be reached"):
             sent.result()
         cut.close()
+    assert eventually(lambda: not folder.exists()), "the API removes what its predecessor has left"
     ((job_id,),) = rig.api.cli.rows(sa.select(jobs.c.id).where(jobs.c.collection == name))
     outcomes = sa.select(submissions.c.outcome).where(submissions.c.job_id == job_id)
     assert eventually(lambda: {outcome for (outcome,) in rig.api.cli.rows(outcomes)} == {"completed"})
     assert 0 < len(rig.api.cli.rows(outcomes)) < len(records)
     return str(job_id)
+
+
+def _drafts_of(rig: TextsRig) -> Path:
+    """The folder of the files that arrive at the API: it holds the lock of that."""
+    files = [Path(name) for name in _open_files(rig.api.pid)]
+    (lock,) = [file for file in files if file.name.startswith("drafts-") and file.suffix == ".lock"]
+    assert lock.with_suffix("").is_dir()
+    return lock.with_suffix("")
 
 
 def _let_reconciler_see(rig: TextsRig, job_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from flow_tools import eventually
 from write_lock import guarded
 
 from pipeline.catalog import Connection
@@ -25,6 +27,7 @@ from pipeline.catalog.work.daily_metrics import Day
 from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, ledger_before, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
+from pipeline.ingest.expiry import sweep_until_cancelled
 from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
@@ -247,6 +250,37 @@ def test_files_that_arrived_at_a_killed_process_go_and_those_of_a_living_one_sta
     folders = list((tmp_path / "tmp").glob("drafts-*/*"))
     assert len(folders) == 2
     sweep(services)
+    assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
+    mine.drop()
+
+
+def killed_uploader(folder: Path) -> Path:
+    """What a process that was killed during an upload has left."""
+    before = set((folder / "tmp").glob("drafts-*/*"))
+    subprocess.run([sys.executable, "-c", UPLOADER, str(folder)], check=False)
+    (left,) = set((folder / "tmp").glob("drafts-*/*")) - before
+    return left
+
+
+def test_on_a_host_without_workers_the_next_process_removes_what_was_left(services: Services, tmp_path: Path) -> None:
+    left = killed_uploader(tmp_path)
+    assert list(services.drafts.iterdir()) == []
+    assert not left.exists()
+
+
+def test_an_api_removes_what_was_left_at_its_start_and_again_and_again(services: Services, tmp_path: Path) -> None:
+    """Another process of its host may be killed at any time; what is under way stays."""
+    mine = Draft(services)
+
+    async def sweep_twice() -> None:
+        left = [killed_uploader(tmp_path)]
+        sweeping = asyncio.create_task(sweep_until_cancelled(services, every_s=0.05))
+        assert await asyncio.to_thread(eventually, lambda: not left[-1].exists())
+        left.append(await asyncio.to_thread(killed_uploader, tmp_path))
+        assert await asyncio.to_thread(eventually, lambda: not left[-1].exists())
+        sweeping.cancel()
+
+    asyncio.run(sweep_twice())
     assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
     mine.drop()
 
