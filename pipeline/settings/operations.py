@@ -49,4 +49,4 @@ class OperationSettings(BaseModel):
         "archive", description="whether failures as old as that are archived or deleted"
     )
     jobs_days: float = Field(365.0, ge=0, description="days that jobs are kept of which nothing is left; 0: for ever")
-    events_days: float = Field(30.0, ge=1, description="days that events and errors of attempts are kept")
+    events_days: float = Field(30.0, ge=1, description="days that events are kept, and errors of attempts (at least 8)")

@@ -335,6 +335,7 @@ def test_probes_are_answered_when_all_slots_are_taken(rig: HealthRig) -> None:
 
 
 def test_a_run_of_the_schedule_that_cannot_begin_names_what_is_missing(rig: HealthRig) -> None:
+    before = _expiry(rig)["runs"]
     with rig.killed("store"):
         assert eventually(lambda: "workers.store" in rig.failed())
         ended = rig.cli.run("schedule", "run", "expiry", "--json")
@@ -342,7 +343,7 @@ def test_a_run_of_the_schedule_that_cannot_begin_names_what_is_missing(rig: Heal
         assert "workers.store: No worker that lives serves" in ended.json["error"]["message"]
         assert "docrelay worker store" in ended.json["error"]["hint"]
     # What was asked for is done when the part is there.
-    assert eventually(lambda: _expiry(rig)["runs"] == 1 and _expiry(rig)["state"] == "idle")
+    assert eventually(lambda: _expiry(rig)["runs"] > before and _expiry(rig)["state"] == "idle")
     assert eventually(rig.is_well)
 
 

@@ -21,10 +21,15 @@ from write_lock import guarded
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.documents import garbage
-from pipeline.catalog.work import daily_metrics
+from pipeline.catalog.database.schema import attempt_errors
+from pipeline.catalog.documents import garbage, records
+from pipeline.catalog.work import daily_metrics, failure_list
 from pipeline.catalog.work.daily_metrics import Day
-from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, ledger_before, sweep
+from pipeline.catalog.work.ended_since import count_failed
+from pipeline.catalog.work.failure_list import FailureFilter
+from pipeline.catalog.work.failures import Failure
+from pipeline.errors.problem import Problem
+from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, clean_up, ledger_before, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
 from pipeline.ingest.expiry import sweep_until_cancelled
@@ -283,6 +288,22 @@ def test_an_api_removes_what_was_left_at_its_start_and_again_and_again(services:
     asyncio.run(sweep_twice())
     assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
     mine.drop()
+
+
+def test_failures_of_a_week_are_counted_however_short_events_are_kept(services: Services) -> None:
+    short = Services(services.settings.model_copy(update={"events_days": 1.0}))
+    now, cause = time.time(), Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
+    with writing(short.catalog) as connection:
+        job = record_job(connection, short, Request((), "documents"), ()).id
+        for place, days in enumerate((0.5, 6.9, 7.5, 9.0)):
+            document = records.reject(connection, job, f"/{place}", 1, cause)
+            aged = attempt_errors.update().where(attempt_errors.c.document_id == document)
+            connection.execute(aged.values(at=now - days * DAY_S))
+        failure_list.purge(connection, FailureFilter())
+    assert clean_up(short)["deleted"]["attempt_errors"] == 1
+    with short.catalog.connect() as connection:
+        counted = count_failed(connection, {"24h": now - DAY_S, "7d": now - 7 * DAY_S})
+    assert counted == {"24h": {"corrupt": 1}, "7d": {"corrupt": 2}}
 
 
 @pytest.mark.parametrize(
