@@ -24,7 +24,7 @@ from pipeline.catalog import Engine
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.documents import restoring
 from pipeline.catalog.index.vector_cache import open_cache
-from pipeline.disk.temporary_folder import TemporaryFolder, tmp_of
+from pipeline.disk.temporary_folder import TemporaryFolder, remove_abandoned, tmp_of
 from pipeline.errors import StackUnavailable
 from pipeline.models import Models
 from pipeline.names import PREFIX
@@ -96,7 +96,8 @@ class Services:
 
     @cached_property
     def drafts(self) -> Path:
-        """A local folder for files that intake is copying; it goes with this process."""
+        """A local folder for files that intake is copying; it goes with this process, else with the next one."""
+        remove_abandoned(tmp_of(self.settings.data_dir))
         folder = TemporaryFolder(tmp_of(self.settings.data_dir), "drafts-")
         folder.goes_with(self)
         return folder.path

@@ -282,3 +282,4 @@ BodySender = Annotated[Authentication, Depends(_RequiredScope("submit", left_to_
 """The same scope, for a route that authenticates in the thread in which it reads the body."""
 
 Admin = Annotated[Authentication, Depends(_RequiredScope("admin"))]
+AdminBodySender = Annotated[Authentication, Depends(_RequiredScope("admin", left_to_route=True))]

@@ -35,7 +35,7 @@ FORM_OVERHEAD = 1 << 20
 FILES_PER_REQUEST = 4
 """An upload may have as many bytes as this many files of the largest size."""
 
-UPLOADS = ("/v1/documents", "/v1/texts")
+UPLOADS = ("/v1/documents", "/v1/texts", "/v1/texts/delete")
 """Paths to which a large body may be sent."""
 
 STREAM_SUFFIX = "/events"

@@ -35,17 +35,16 @@ class Receiver(Protocol[Answer_co]):
         """Delete what has arrived: the request was broken off, or refused."""
 
 
-async def receive(request: Request, api: ApiState, receiver: Receiver[T], large: Executor | None = None) -> T:
+async def receive(request: Request, api: ApiState, receiver: Receiver[T], last: Executor | None = None) -> T:
     """Pass the body of a request to its receiver as it arrives, and return the receiver's answer.
 
     Args:
         request: the request.
         api: its uploads' threads take the bytes.
         receiver: takes them.
-        large: threads for the last call of a large body; those of the uploads if it is None.
+        last: threads for the last call, which carries out the request; those of the uploads if it is None.
     """
     loop, context, pending = asyncio.get_running_loop(), copy_context(), bytearray()
-    last: Executor = api.uploads
 
     def call(threads: Executor, take: Callable[[bytes], U]) -> asyncio.Future[U]:
         """Pass on what has arrived; log lines of the thread have the ids of the request, by its context."""
@@ -58,9 +57,8 @@ async def receive(request: Request, api: ApiState, receiver: Receiver[T], large:
             pending += data
             if len(pending) >= BYTES_PER_CALL:
                 await call(api.uploads, receiver.feed)
-                last = large or api.uploads
         # A small body is taken and recorded in one call: each change of threads waits for a processor.
-        return await call(last, receiver.submit)
+        return await call(last or api.uploads, receiver.submit)
     except BaseException:
         receiver.drop()
         raise

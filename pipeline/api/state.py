@@ -20,6 +20,7 @@ from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
 from pipeline.health import SystemHealth
+from pipeline.ingest.expiry import sweep_until_cancelled
 from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.metrics import Metrics
 from pipeline.notify.deadman import call_until_cancelled
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 UPLOAD_THREADS = 16
 
 IMPORT_THREADS = 4
-"""Imports of many text records at once: each may take minutes, and uploads must not wait for them."""
+"""Imports and deletions of text records at once: each may take minutes, and uploads must not wait for them."""
 
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""
@@ -151,6 +152,7 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         call_until_cancelled(services),
         state.subscriptions.listen(),
         request_times.flush_until_cancelled(services.redis),
+        sweep_until_cancelled(services),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:

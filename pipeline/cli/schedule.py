@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import FAILED, command, note, out, plain, print_json, print_table
+from pipeline.cli.schedule_wait import Controls, wait_for_run
 from pipeline.cli.usage import Commands, refuse_misplaced_options
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["schedule_app"]
 
 schedule_app = Commands()
-
-POLL_S = 0.2
 
 
 @schedule_app.callback(invoke_without_command=True)
@@ -52,8 +50,8 @@ def schedule_run(
     data_dir: DataDir = None,
 ) -> None:
     """Run an entry of the schedule now, and wait for its end."""
-    with _controls(settings_of(context, data_dir, server), quiet=json) as (request, find):
-        entry = _wait(request(name), find)
+    with _controls(settings_of(context, data_dir, server), quiet=json) as controls:
+        entry = wait_for_run(controls, name)
     if json:
         print_json(entry.model_dump())
     else:
@@ -113,32 +111,27 @@ def _read_days(settings: Settings, limit: int) -> list[DailyMetrics]:
 
 
 @contextmanager
-def _controls(
-    settings: Settings, *, quiet: bool
-) -> Iterator[tuple[Callable[[str], ScheduledEntry], Callable[[str], ScheduledEntry]]]:
-    """Functions that ask for a run of an entry and that find it: on the server, or on the stack of this machine."""
+def _controls(settings: Settings, *, quiet: bool) -> Iterator[Controls]:
+    """What `run` needs of the server, or of the stack of this machine."""
     if settings.server is not None:
         from pipeline.cli.remote import client_of
 
         client = client_of(settings)
-        yield client.run_schedule, lambda name: next(e for e in client.schedule().entries if e.name == name)
+
+        def find(name: str) -> ScheduledEntry:
+            return next(entry for entry in client.schedule().entries if entry.name == name)
+
+        yield Controls(client.run_schedule, find, client.health)
         return
     from functools import partial
 
     from pipeline import schedule
     from pipeline.cli.connect import connected_services
+    from pipeline.health import SystemHealth
 
     with connected_services(settings, quiet=quiet) as services:
-        yield partial(schedule.request_run, services), partial(schedule.find_entry, services)
-
-
-def _wait(asked: ScheduledEntry, find: Callable[[str], ScheduledEntry]) -> ScheduledEntry:
-    """Wait for the run that was asked for, or the one that was under way then."""
-    entry = asked
-    while entry.state != "idle":
-        time.sleep(POLL_S)
-        entry = find(asked.name)
-    return entry
+        examine = SystemHealth(services).report
+        yield Controls(partial(schedule.request_run, services), partial(schedule.find_entry, services), examine)
 
 
 def _last_run(entry: ScheduledEntry) -> str:

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from pipeline.backoff import backoff_s
-from pipeline.errors import PipelineError, StackUnavailable
+from pipeline.errors import InProgress, PipelineError, StackUnavailable
 from pipeline.errors.problem import class_of_code
 
 __all__ = ["TRANSPORT_ERRORS", "Attempts", "error_of"]
@@ -19,6 +19,9 @@ MAX_ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 MAX_PAUSE_S = 10.0
 """A server that asks for a longer pause than this is not asked again."""
+
+MAX_WAIT_S = 900.0
+"""So long in all a request is waited for that an earlier attempt began: an import of very many records."""
 
 TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE = 429, 503
 
@@ -34,6 +37,7 @@ class Attempts:
     def __init__(self, url: str, *, repeatable: bool = True) -> None:
         self._url = url
         self._number = 0
+        self._waited_s = 0.0
         self._limit = MAX_ATTEMPTS if repeatable else 1
 
     def after_error(self, error: Exception) -> float:
@@ -56,11 +60,15 @@ class Attempts:
         Raises:
             PipelineError: the error of the response, if it does not pass or that was the last attempt.
         """
+        error, pause_s = error_of(response), _retry_after_s(response.headers.get("Retry-After", "1"))
+        if isinstance(error, InProgress) and self._limit > 1 and self._waited_s < MAX_WAIT_S:
+            # The connection of an earlier attempt broke, and the server works on: this is no failed attempt.
+            self._waited_s += pause_s
+            return pause_s
         self._number += 1
         busy = response.status_code in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE)
-        pause_s = _retry_after_s(response.headers.get("Retry-After", "1"))
         if not busy or pause_s > MAX_PAUSE_S or self._number >= self._limit:
-            raise error_of(response)
+            raise error
         return pause_s
 
 

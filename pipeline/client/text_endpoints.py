@@ -81,13 +81,13 @@ def text(text_id: str, collection: str | None = None) -> Request[TextDetail]:
 
 
 def delete_texts(*text_ids: str, collection: str | None = None) -> Request[Deleted]:
-    """Delete text records, a hundred at most, with their points."""
-    params = {"id": list(text_ids), "collection": collection}
+    """Delete text records with their points, 100,000 at most; if one of them is not there, none is deleted."""
     return Request(
-        "DELETE",
-        "/v1/texts",
+        "POST",
+        "/v1/texts/delete",
         lambda response: Deleted.model_validate_json(response.content),
-        params,
+        {"collection": collection},
+        lines=_Blocks(json.dumps(text_id).encode() for text_id in text_ids),
         repeatable=False,
     )
 

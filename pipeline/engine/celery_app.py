@@ -157,7 +157,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         "schedule": {
             "task": task_name("schedule"),
             "schedule": SCHEDULE_S,
-            "options": {**usual, "expires": SCHEDULE_S},
+            "options": {**urgent, "expires": SCHEDULE_S},
         },
         "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {**usual, "expires": 600}},
         "verify": {

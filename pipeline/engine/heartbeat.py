@@ -21,6 +21,7 @@ __all__ = [
     "Heartbeat",
     "alive_key",
     "beat_age_s",
+    "claim_node",
     "count_workers",
     "heartbeat_timeout_s",
     "heartbeats",
@@ -110,6 +111,11 @@ def start_heartbeat(
         _sign_off(connection, node, holds_messages)
 
     return end
+
+
+def claim_node(connection: redis.Redis, node: str, ttl_s: float) -> bool:
+    """Give a node its first heartbeat unless it has one; whether it had none. `start_heartbeat` then renews it."""
+    return bool(connection.set(alive_key(node), "", px=int(ttl_s * 1000), nx=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@
     │   ├── NoSuchRoute      not_found             a path that the API does not have
     │   ├── NoSuchMethod     method_not_allowed    a method that this path does not have
     │   ├── OtherRequest     idempotency_mismatch  an Idempotency-Key that stands for another request
+    │   ├── InProgress       request_in_progress   a request that is carried out now, sent once more
     │   ├── Gone             content_gone          the original of a document is not there any more
     │   └── HookRefused      webhook_refused       an address that no webhook may have
     └── Rejected             (a code of its own)   a file that intake does not accept
@@ -55,6 +56,7 @@ from pipeline.errors.refused import (
     Busy,
     Gone,
     HookRefused,
+    InProgress,
     Invalid,
     NoKey,
     NoSuchMethod,
@@ -82,8 +84,8 @@ from pipeline.errors.rejected import (
 # fmt: off
 __all__ = [
     "AlreadyUp", "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing",
-    "Conflict", "DiskFull", "Gone", "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker",
-    "NotAFile", "NotAllowed", "NotReady", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError",
+    "Conflict", "DiskFull", "Gone", "HookRefused", "InProgress", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute",
+    "NoWorker", "NotAFile", "NotAllowed", "NotReady", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError",
     "Quarantined", "Refused", "Rejected", "SpaceMismatch", "StackLost", "StackUnavailable", "StageFailed",
     "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "UnknownPage",
     "Unreadable", "VerificationFailed", "WrongMediaType",

@@ -12,6 +12,7 @@ __all__ = [
     "Busy",
     "Gone",
     "HookRefused",
+    "InProgress",
     "Invalid",
     "NoKey",
     "NoSuchMethod",
@@ -137,6 +138,15 @@ class OtherRequest(Refused):
 
     code = "idempotency_mismatch"
     hint = "Take a new key for every new request."
+
+
+class InProgress(Refused):
+    """The same request with this Idempotency-Key is being carried out."""
+
+    code = "request_in_progress"
+    hint = "Wait as long as the header Retry-After says, then send it again with the same key."
+    retry_after = 4.0
+    """Seconds until the request is worth sending again."""
 
 
 class Gone(Refused):

@@ -36,6 +36,9 @@ KEEP_LEDGER_S = 2 * DAY_S
 LONGEST_LEDGER_S = 7 * DAY_S
 """The ledger is kept for so long at most where the numbers of its days are not stored yet."""
 
+SUMMARY_S = 8 * DAY_S
+"""Errors of attempts are kept for at least so long: the summary counts the failures of seven days from them."""
+
 KEEP_DRAFTS_S = DAY_S
 KEEP_OUTBOX_S = 7 * DAY_S
 KEEP_OCR_S = 7 * DAY_S
@@ -92,7 +95,7 @@ def _delete_rows(services: Services, now: float) -> dict[str, int]:
     deleted = {
         "tasks": ledger.prune(services.catalog, ledger_before(services, now)),
         "events": events.prune(services.catalog, events_before),
-        "attempt_errors": attempt_errors.prune(services.catalog, events_before),
+        "attempt_errors": attempt_errors.prune(services.catalog, min(events_before, now - SUMMARY_S)),
     }
     if settings.jobs_days:
         deleted["jobs"] = old_jobs.delete_old(services.catalog, now - settings.jobs_days * DAY_S)

@@ -18,9 +18,9 @@ from pipeline.catalog.work import jobs, orders
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit
-from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
+from pipeline.engine.heartbeat import claim_node, heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.engine.room import with_room
-from pipeline.errors import Rejected
+from pipeline.errors import InProgress, Rejected
 from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_candidate
@@ -37,7 +37,16 @@ from pipeline.settings import Settings
 from pipeline.settings.room import wait_for_room
 from pipeline.spool import Spool
 
-__all__ = ["ingest_files", "ingest_groups", "intake_heartbeat", "pack_for_intake", "record_contents"]
+__all__ = [
+    "close_intake",
+    "closing_on_interrupt",
+    "ingest_files",
+    "ingest_groups",
+    "intake_heartbeat",
+    "pack_for_intake",
+    "record_contents",
+    "sole_intake",
+]
 
 log = structlog.get_logger()
 
@@ -47,7 +56,7 @@ Put: TypeAlias = Callable[[Spool, Iterable[FileContent]], set[str]]
 """Makes copies of contents in the spool, and returns their keys: see `put_originals`."""
 
 COURTESY_S = 0.05
-"""Pause after each group: other writers of SQLite wait by polling, and would find no gap between the groups."""
+"""Pause between two groups: other writers of SQLite wait by polling, and would find no gap between the groups."""
 
 FIRST_BATCH = 4
 """Documents of a job's first batch; it doubles up to `batch_documents`, so that all stages are busy soon."""
@@ -70,7 +79,9 @@ def ingest_files(
         say: takes lines for the user on a full disk, where intake waits for room.
     """
     groups = pack_for_intake(services.settings, candidates, attrgetter("size"))
-    ingest_groups(services, job_id, groups, partial(_record_files, services), on_progress, say)
+    with intake_heartbeat(services, job_id), closing_on_interrupt(services, job_id):
+        ingest_groups(services, job_id, groups, partial(_record_files, services), on_progress, say)
+        close_intake(services, job_id, say)
 
 
 def pack_for_intake(settings: Settings, items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
@@ -86,11 +97,10 @@ def ingest_groups(
     on_progress: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Record groups for a job one after another, and admit each; the job is closed when this returns.
+    """Record groups for a job one after another, and admit each; no more are read once the job is cancelled.
 
-    A job that is cancelled, or whose user ends it (Ctrl-C), is closed to more; what is recorded already goes on.
-    After an error it stays open: a path job is carried out again, and the reconciler closes other jobs once the
-    heartbeat of their intake has ended.
+    After an error the job stays open: a path job is carried out again, and the reconciler closes other jobs once the
+    heartbeat of their intake, which the caller sends, has ended.
 
     Args:
         services: the engine's services.
@@ -101,17 +111,33 @@ def ingest_groups(
         say: takes lines for the user on a full disk, where intake waits for room; what it raises ends the intake.
     """
     number = 0
-    with intake_heartbeat(services, job_id), _closing_on_interrupt(services, job_id):
-        for group in groups:
-            wait_for_room(services.settings, say=say)
-            if not with_room(services, partial(_ingest_group, services, job_id, group, record_group), say):
-                break
-            number += len(group)
-            pass_gate(INTAKE, job_id)
+    for group in groups:
+        if number:
             time.sleep(COURTESY_S)
-            if on_progress is not None:
-                on_progress(number)
-        with_room(services, lambda: _close(services, job_id), say)
+        wait_for_room(services.settings, say=say)
+        if not with_room(services, partial(_ingest_group, services, job_id, group, record_group), say):
+            break
+        number += len(group)
+        pass_gate(INTAKE, job_id)
+        if on_progress is not None:
+            on_progress(number)
+
+
+def close_intake(
+    services: Services,
+    job_id: str,
+    say: Callable[[str], None] | None = None,
+    also: Callable[[Connection], None] | None = None,
+) -> None:
+    """Close a job to further documents.
+
+    Args:
+        services: the engine's services.
+        job_id: the job.
+        say: takes lines for the user on a full disk, where this waits for room; what it raises leaves the job open.
+        also: what else is written in the same transaction.
+    """
+    with_room(services, lambda: _close(services, job_id, also), say)
 
 
 @contextmanager
@@ -128,7 +154,21 @@ def intake_heartbeat(services: Services, job_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _closing_on_interrupt(services: Services, job_id: str) -> Iterator[None]:
+def sole_intake(services: Services, job_id: str) -> Iterator[None]:
+    """The same as `intake_heartbeat`, for an intake that two processes might begin.
+
+    Raises:
+        InProgress: another one, in whichever process, has a heartbeat.
+    """
+    node, timeout_s = intake_node(job_id), heartbeat_timeout_s(services.settings.dead_after_s)
+    if not claim_node(services.redis, node, timeout_s):
+        raise InProgress
+    with intake_heartbeat(services, job_id):
+        yield
+
+
+@contextmanager
+def closing_on_interrupt(services: Services, job_id: str) -> Iterator[None]:
     """Close the job to more files when its user presses Ctrl-C."""
     try:
         yield
@@ -143,8 +183,10 @@ def _closing_on_interrupt(services: Services, job_id: str) -> Iterator[None]:
         raise
 
 
-def _close(services: Services, job_id: str) -> None:
+def _close(services: Services, job_id: str, also: Callable[[Connection], None] | None = None) -> None:
     with writing(services.catalog) as connection:
+        if also is not None:
+            also(connection)
         # In one transaction: the order of a closed job would be carried out again, and the job would end twice.
         orders.mark_done(connection, job_id)
         jobs.finish_intake(connection, job_id)

@@ -22,10 +22,9 @@ from pipeline.catalog.work import jobs, orders
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.orders import Order
 from pipeline.catalog.work.outbox import attach
-from pipeline.engine.heartbeat import intake_node, is_alive
-from pipeline.errors import BadRequest, PathNotAllowed, PipelineError, Unreadable
+from pipeline.errors import BadRequest, InProgress, PathNotAllowed, PipelineError, Unreadable
 from pipeline.errors.problem import problem_of
-from pipeline.ingest.intake import ingest_files
+from pipeline.ingest.intake import ingest_files, sole_intake
 from pipeline.ingest.request import Request
 from pipeline.ingest.roots import resolve_below, resolve_roots
 from pipeline.ingest.submit import new_job, record_job
@@ -157,10 +156,13 @@ class PathJobRunner:
         with self._services.catalog.connect() as connection:
             due = orders.list_due(connection)
         for order in due:
-            if self._ended or is_alive(self._services.redis, intake_node(order.job_id)):
-                continue
+            if self._ended:
+                return
             try:
-                _carry_out(self._services, order.job_id, order.request)
+                with sole_intake(self._services, order.job_id):
+                    _carry_out(self._services, order.job_id, order.request)
+            except InProgress:
+                continue  # another API of the stack carries it out
             except UNAVAILABLE:
                 raise
             except Exception as error:  # any error of an order: the orders after it are carried out
@@ -191,6 +193,10 @@ def _cause(error: Exception) -> Failure:
 
 
 def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None:
+    """Carry out an order, unless another process has done so since it was listed."""
+    with services.catalog.connect() as connection:
+        if not orders.is_open(connection, job_id):
+            return
     paths = [Path(path) for path in request["paths"]]
     try:
         allowed_paths(request["paths"], services.settings.api_roots)

@@ -7,17 +7,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from extractors.errors import Empty
-from pipeline.errors import BadRequest, BrokenBody, Invalid, TooLargeToTake
+from pipeline.errors import BadRequest, BodyTooLarge, BrokenBody, Invalid, TooLargeToTake
 from pipeline.errors.problem import KNOWN, KnownError, problem_of
 from pipeline.ingest.request import Line, read_json
 from pipeline.names import COLLECTION
 from pipeline.results import RefusedText
 from pipeline.types import MAX_TAGS, canonical
 
-__all__ = ["MAX_ID", "MAX_LINE_BYTES", "RefusedLine", "TextRecord", "check_record", "line_of", "read_records"]
+__all__ = [
+    "MAX_ID",
+    "MAX_LINE_BYTES",
+    "MOST_IDS",
+    "RefusedLine",
+    "TextRecord",
+    "check_record",
+    "line_of",
+    "read_ids",
+    "read_records",
+]
 
 MAX_ID = 255
 """Characters of the id of a record."""
@@ -30,6 +40,9 @@ MAX_METADATA_BYTES = 64 << 10
 
 MAX_LINE_BYTES = 8 << 20
 """Bytes of a line: a text in which JSON escapes every character still fits."""
+
+MOST_IDS = 100_000
+"""Ids of records that one request may delete: all of them are held in memory."""
 
 SHOWN_ERRORS = 3
 
@@ -56,6 +69,9 @@ class TextRecord(BaseModel):
         return self.text.encode()
 
 
+_ID: TypeAdapter[str] = TypeAdapter(Annotated[Line, Field(min_length=1, max_length=MAX_ID)])
+
+
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
     """A line that is no record: its number, counted from 1, the id if it can be read, and what is wrong."""
@@ -80,6 +96,36 @@ def read_records(file: BinaryIO) -> Iterator[TextRecord | RefusedLine]:
             yield check_record(_record(fields))
         except KNOWN as error:
             yield RefusedLine(number, _id_of(fields), error)
+
+
+def read_ids(file: BinaryIO) -> list[str]:
+    """Read the ids of records, one JSON string on each line, each id once; blank lines are left out.
+
+    Raises:
+        BadRequest: there are none.
+        Invalid: a line is no id.
+        BodyTooLarge: they are more than `MOST_IDS`.
+    """
+    file.seek(0)
+    ids: list[str] = []
+    for number, line in enumerate(_lines(file), 1):
+        if line is not None and not line.strip():
+            continue
+        ids.append(_read_id(number, line))
+        if len(ids) > MOST_IDS:
+            raise BodyTooLarge(f"One request deletes {MOST_IDS} records at most.")
+    if not ids:
+        raise BadRequest("There are no ids.", 'Write one id on each line, in quotation marks: "4711"')
+    return list(dict.fromkeys(ids))
+
+
+def _read_id(number: int, line: bytes | None) -> str:
+    try:
+        text_id: str = _ID.validate_python(None if line is None else read_json(line), strict=True)
+        _utf8(text_id, "id")
+    except (ValueError, RecursionError, Invalid):
+        raise Invalid(f"Line {number} is no id of a record.", 'Write one id on each line: "4711"') from None
+    return text_id
 
 
 def line_of(fields: Mapping[str, Any]) -> bytes:

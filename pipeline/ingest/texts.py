@@ -20,16 +20,25 @@ from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.index import collections
+from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import attach
 from pipeline.errors import BadRequest
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.intake import ingest_groups, pack_for_intake, record_contents
+from pipeline.ingest.intake import (
+    close_intake,
+    closing_on_interrupt,
+    ingest_groups,
+    intake_heartbeat,
+    pack_for_intake,
+    record_contents,
+    sole_intake,
+)
 from pipeline.ingest.record import secure_originals
 from pipeline.ingest.request import Request
 from pipeline.ingest.routing import routed_collection
 from pipeline.ingest.submit import check, new_job, record_job
-from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, find_answer, store_answer
+from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, find_answer, store_answer, stored_answer
 from pipeline.ingest.text_lines import RefusedLine, TextRecord, read_records
 from pipeline.names import TEXT
 from pipeline.results import RefusedText, TextsReport
@@ -53,7 +62,7 @@ def submit_texts(
     """Take the records of a file as a job; all are durable when this returns.
 
     The same request with the same Idempotency-Key gets the same answer. If the first one was broken off, it goes on in
-    the same job.
+    the same job, as long as that waits for it (the setting `api_idle_s`).
 
     Args:
         services: the engine's services.
@@ -65,20 +74,33 @@ def submit_texts(
     Raises:
         BadRequest: there is no record in the file, or the request is wrong.
         OtherRequest: the Idempotency-Key stands for another request.
+        InProgress: the same request is being carried out.
         SpaceMismatch: a collection holds vectors of another model.
     """
     options = options or SubmitOptions()
     job_id, earlier = open_texts_job(services, request, file, options)
     if earlier is not None:
         return earlier
-    report = ingest_texts(services, job_id, file, say=say)
-    return report if options.idempotent is None else _store_report(services, options.idempotent, report)
+    if options.idempotent is None:
+        return ingest_texts(services, job_id, file, say=say)
+    with sole_intake(services, job_id), closing_on_interrupt(services, job_id):
+        # The first one may have ended since the job was looked up.
+        earlier = _report_of(stored_answer(services, options.idempotent) or {})
+        if earlier is not None:
+            return earlier
+        report = _record(services, job_id, file, say=say)
+        # In one transaction: the request may be sent again when the job has ended.
+        close_intake(services, job_id, say, partial(_replace_answer, options.idempotent, report))
+        return report
 
 
 def open_texts_job(
     services: Services, request: Request, file: BinaryIO, options: SubmitOptions | None = None
 ) -> tuple[str, TextsReport | None]:
     """Check the request and every line of the file, and record a job for its records.
+
+    A request with an Idempotency-Key that was broken off has one already, which takes its other records; a job that has
+    ended takes no more.
 
     Returns:
         The job's id, and the answer if the request was carried out before.
@@ -94,18 +116,32 @@ def open_texts_job(
             collections.check_space(connection, name, services.fingerprint)
     job = new_job(services, request)
 
-    def open_job(connection: Connection) -> dict[str, Any]:
-        earlier = find_answer(connection, options.idempotent)
-        if earlier is not None:
-            return earlier
-        record_job(connection, services, request, found.sizes, job=job)
-        attach(connection, job.id, options.hook, options.key_id)
-        store_answer(connection, options.idempotent, {"job_id": job.id})
-        return {"job_id": job.id}
-
     with writing(services.catalog) as connection:
-        answer = open_job(connection)
+        answer = find_answer(connection, options.idempotent)
+        if answer is None or _has_ended(connection, answer):
+            record_job(connection, services, request, found.sizes, job=job)
+            attach(connection, job.id, options.hook, options.key_id)
+            answer = {"job_id": job.id}
+            if options.idempotent is not None:
+                _await_request(connection, services, options.idempotent, answer)
     return str(answer["job_id"]), _report_of(answer)
+
+
+def _has_ended(connection: Connection, answer: Mapping[str, Any]) -> bool:
+    """Whether a request was broken off, and its job has ended without it."""
+    if _report_of(answer) is not None:
+        return False
+    job = jobs.row(connection, answer["job_id"])
+    return job is not None and job.finished_at is not None and job.cancelled_at is None
+
+
+def _await_request(
+    connection: Connection, services: Services, idempotent: IdempotentRequest, answer: dict[str, Any]
+) -> None:
+    """Store the job of a request, and keep it open: should the request break off, it is awaited once more."""
+    idempotency.forget_answer(connection, idempotent.scope)
+    store_answer(connection, idempotent, answer)
+    jobs.keep_open(connection, answer["job_id"], services.settings.api_idle_s)
 
 
 def ingest_texts(
@@ -117,6 +153,8 @@ def ingest_texts(
 ) -> TextsReport:
     """Ingest the records of a file for a job, group by group; it may be done again for the same job and file.
 
+    No other process may do so at the same time.
+
     Args:
         services: the engine's services.
         job_id: a job that `open_texts_job` has opened; it is closed when this returns.
@@ -124,6 +162,20 @@ def ingest_texts(
         on_progress: called with the number of records that are durable so far.
         say: as in `submit_texts`.
     """
+    with intake_heartbeat(services, job_id), closing_on_interrupt(services, job_id):
+        report = _record(services, job_id, file, on_progress, say)
+        close_intake(services, job_id, say)
+        return report
+
+
+def _record(
+    services: Services,
+    job_id: str,
+    file: BinaryIO,
+    on_progress: Callable[[int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TextsReport:
+    """Record the records of a file for a job, group by group."""
     states, refused = Counter[str](), _Refused()
     file.seek(0)
     groups = pack_for_intake(services.settings, refused.left_out(read_records(file)), lambda record: len(record.data))
@@ -147,13 +199,8 @@ def ingest_texts(
     )
 
 
-def _store_report(services: Services, idempotent: IdempotentRequest, report: TextsReport) -> TextsReport:
-    """Store the answer to a request; if the same request at the same moment was faster, its answer counts."""
-    with writing(services.catalog) as connection:
-        faster = _report_of(find_answer(connection, idempotent) or {})
-        if faster is None:
-            idempotency.replace_answer(connection, idempotent.scope, report.model_dump())
-    return faster or report
+def _replace_answer(idempotent: IdempotentRequest, report: TextsReport, connection: Connection) -> None:
+    idempotency.replace_answer(connection, idempotent.scope, report.model_dump())
 
 
 def _report_of(answer: Mapping[str, Any]) -> TextsReport | None:

@@ -147,10 +147,11 @@ class MonitoringManager:
         with self._services.catalog.connect() as connection:
             times = task_list.published_at(connection, [task for found in contents.values() for task in found.oldest])
             rates = _rates(connection)
-        workers = list_workers(living, reports, {}, ())
+        serving = Counter(queue for worker in list_workers(living, reports, {}, ()) for queue in worker.queues)
+        waiting = self._count_waiting()
         return QueueList(
-            queues=list_queues(contents, times, rates, reserved, Counter(q for w in workers for q in w.queues)),
-            waiting_batches=self._count_waiting(),
+            queues=list_queues(contents, times, rates, reserved, serving, waiting),
+            waiting_batches=waiting,
             dead_letters=dead_letter_queue.depth(self._services),
         )
 

@@ -8,12 +8,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.names import STAGES
 from pipeline.results import QueueStatus
 
 if TYPE_CHECKING:
     from pipeline.engine.broker import QueueContent, Received
 
 __all__ = ["RATED_S", "Rates", "drain_s", "list_queues", "waiting_received"]
+
+FIRST = STAGES[0]
+"""The queue to which batches come when they are admitted."""
 
 RATED_S = 60.0
 """Seconds over which tasks that come and go are counted."""
@@ -36,11 +40,11 @@ class Rates:
         return self.queues.get(step) or self.queues.get(step.rpartition("-")[0], step)
 
 
-def drain_s(depth: int, rate_in: float, rate_out: float) -> float | None:
-    """Seconds until a queue is empty at these rates; None while it does not shrink."""
-    if depth == 0:
+def drain_s(waiting: int, rate_out: float) -> float | None:
+    """Seconds until so many tasks are done at this rate; None while none ends."""
+    if waiting == 0:
         return 0.0
-    return round(depth / (rate_out - rate_in), 1) if rate_out > rate_in else None
+    return round(waiting / rate_out, 1) if rate_out else None
 
 
 def waiting_received(received: Mapping[str, Received] | None, at_work: Collection[str]) -> dict[str, int]:
@@ -54,6 +58,7 @@ def list_queues(
     rates: Rates,
     reserved: Mapping[str, int],
     workers: Mapping[str, int],
+    waiting_batches: int = 0,
 ) -> list[QueueStatus]:
     """The queues in their order.
 
@@ -63,31 +68,28 @@ def list_queues(
         rates: how many tasks came and went.
         reserved: how many messages of each queue wait in workers.
         workers: how many living workers serve each queue.
+        waiting_batches: how many batches wait to be admitted: each will be a task in the queue of the first stage.
     """
-    now = time.time()
-    return [
-        _queue(name, content, _age(content, published_at, now), rates).model_copy(
-            update={"reserved": reserved.get(name, 0), "workers": workers.get(name, 0)}
+    now, queues = time.time(), list[QueueStatus]()
+    for name, content in contents.items():
+        rate_in, rate_out = rates.of(rates.published, name), rates.of(rates.ended, name)
+        held = reserved.get(name, 0)
+        queues.append(
+            QueueStatus(
+                name=name,
+                depth=content.depth,
+                priorities={str(priority): number for priority, number in content.priorities.items()},
+                reserved=held,
+                oldest_s=_age(content, published_at, now),
+                rate_in=rate_in,
+                rate_out=rate_out,
+                drain_s=drain_s(content.depth + held + (waiting_batches if name == FIRST else 0), rate_out),
+                workers=workers.get(name, 0),
+            )
         )
-        for name, content in contents.items()
-    ]
+    return queues
 
 
 def _age(content: QueueContent, published_at: Mapping[str, float], now: float) -> float | None:
     times = [published_at[task_id] for task_id in content.oldest if task_id in published_at]
     return round(max(now - min(times), 0.0), 3) if times else None
-
-
-def _queue(name: str, content: QueueContent, oldest_s: float | None, rates: Rates) -> QueueStatus:
-    rate_in, rate_out = rates.of(rates.published, name), rates.of(rates.ended, name)
-    return QueueStatus(
-        name=name,
-        depth=content.depth,
-        priorities={str(priority): number for priority, number in content.priorities.items()},
-        reserved=0,
-        oldest_s=oldest_s,
-        rate_in=rate_in,
-        rate_out=rate_out,
-        drain_s=drain_s(content.depth, rate_in, rate_out),
-        workers=0,
-    )

@@ -123,8 +123,9 @@ class QueueStatus(Result):
     `depth` counts the messages that wait, `priorities` those of each priority that has any, from "10" (the most urgent)
     to "1"; both without `reserved`, the messages that workers have received. `oldest_s` is the age of the oldest
     message that waits, in seconds, None where none waits or the broker cannot say it. `rate_in` and `rate_out` are
-    tasks a second that were published and that ended within the last minute. `drain_s` is when the queue will be empty
-    if both stay so, in seconds; None while it does not shrink.
+    tasks a second that were published and that ended within the last minute. `drain_s` is how long what waits
+    now takes at `rate_out`, in seconds; None while no task ends. In `extract` it counts the batches that wait to be
+    admitted, too.
     """
 
     name: str

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import daily_metrics, scheduled_runs
 from pipeline.catalog.work.scheduled_runs import Run
-from pipeline.engine.celery_app import app_of
+from pipeline.engine.celery_app import app_of, broker_priority
 from pipeline.names import task_name
 from pipeline.results import DailyMetrics, DailyMetricsList, LastRun, ScheduledEntry, ScheduleList, iso
 from pipeline.schedule.cron import local_zone
@@ -50,7 +50,9 @@ def request_run(services: Services, name: str) -> ScheduledEntry:
     with writing(services.catalog, urgent=True) as connection:
         scheduled_runs.request(connection, entry.name)
     # The request is in the catalog: without this message it is found when beat sends the next one.
-    app_of(services).send_task(task_name("schedule"), ignore_result=True)
+    app_of(services).send_task(
+        task_name("schedule"), priority=broker_priority(10, services.settings), ignore_result=True
+    )
     return find_entry(services, name)
 
 

@@ -50,4 +50,4 @@ class OperationSettings(BaseModel):
     )
     page_images_mb: int = Field(256, ge=0, description="megabytes of page images that are kept; 0: none")
     jobs_days: float = Field(365.0, ge=0, description="days that jobs are kept of which nothing is left; 0: for ever")
-    events_days: float = Field(30.0, ge=1, description="days that events and errors of attempts are kept")
+    events_days: float = Field(30.0, ge=1, description="days that events are kept, and errors of attempts (at least 8)")

@@ -613,6 +613,11 @@ def record(**fields: Any) -> dict[str, Any]:
     return asked("/v1/texts", "PUT", json={"id": "1", "text": "One.", **fields})
 
 
+def deleted(content: bytes, kind: str = "application/x-ndjson") -> dict[str, Any]:
+    """Ids of text records to be deleted."""
+    return asked("/v1/texts/delete", "POST", content=content, headers={"Content-Type": kind})
+
+
 def records(content: bytes, kind: str = "application/x-ndjson", query: str = "") -> dict[str, Any]:
     return asked(f"/v1/texts{query}", "POST", content=content, headers={"Content-Type": kind})
 
@@ -688,6 +693,11 @@ REFUSED: dict[str, dict[str, Any]] = {
     "records for a workflow that is not there": records(b'{"id": "1", "text": "One."}', query="?workflow=nothing"),
     "a record that is not there": asked("/v1/texts?id=nobody"),
     "a deletion of a record that is not there": asked("/v1/texts?id=nobody", "DELETE"),
+    "a deletion by a body with a record that is not there": deleted(b'"nobody"'),
+    "a deletion without an id": deleted(b"\n"),
+    "a deletion with a line that is no id": deleted(b'"1"\n4711\n'),
+    "a deletion with an object in JSON": deleted(b'{"id": "1"}', "application/json"),
+    "a deletion of too many records": deleted(b'"1"\n' * 100_001),
     # Jobs
     "an unknown workflow": posted(field("workflow", "nothing"), part(FILE), END),
     "an unknown workflow, for paths": wanted({"paths": ["ROOT"], "workflow": "nothing"}),

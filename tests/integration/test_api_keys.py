@@ -95,6 +95,7 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("POST", "/v1/texts", {"json": {"id": "scope", "text": "Scope."}}, SUBMIT),
     ("PUT", "/v1/texts", {"json": {"id": "scope", "text": "Scope."}}, SUBMIT),
     ("DELETE", "/v1/texts?id=x", {}, ADMIN),
+    ("POST", "/v1/texts/delete", {"json": ["x"]}, ADMIN),
     ("GET", "/v1/tasks", {}, READ),
     ("GET", "/v1/tasks/x", {}, READ),
     ("POST", "/v1/tasks/x/revoke", {}, SUBMIT),

@@ -25,6 +25,7 @@ EXAMPLES = int(os.environ.get("DOCRELAY_TEST_EXAMPLES", "8"))
 
 GONE = [f"upload://gone-{number}.txt" for number in range(3)]
 TEXTS = [f"text-{number}" for number in range(3)]
+DELETED = [f"deleted-{number}" for number in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def ids(api: Api) -> dict[str, list[str]]:
     job = api.submit(("good.txt", b"The mole is half a mile long."), ("empty.txt", b""))
     by_state = {document.state: document.document_id for document in api.client.documents(job)}
     api.submit(*[(name.removeprefix("upload://"), name.encode()) for name in GONE], collection="gone")
-    texts = api.client.put_texts([{"id": name, "text": f"Of {name}."} for name in TEXTS])
+    texts = api.client.put_texts([{"id": name, "text": f"Of {name}."} for name in TEXTS + DELETED])
     api.client.wait(texts.job_id)
     again = api.submit(*[(f"again-{number}.txt", f"Number {number}.".encode()) for number in range(3)])
     for name in ("new", "slow", "slower", "soaked"):
@@ -144,7 +145,10 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "tags": tags,
     }
     # Lines are no schema: only JSON is made up.
-    del description["paths"]["/v1/texts"]["post"]["requestBody"]["content"]["application/x-ndjson"]
+    for path in ("/v1/texts", "/v1/texts/delete"):
+        del description["paths"][path]["post"]["requestBody"]["content"]["application/x-ndjson"]
+    ids_body = description["paths"]["/v1/texts/delete"]["post"]["requestBody"]["content"]["application/json"]
+    ids_body["schema"] = {"type": "array", "items": one_of(*DELETED), "minItems": 1, "maxItems": 1}
     form = description["paths"]["/v1/documents"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     form["required"] = ["file"]
     form["properties"]["file"] |= {"minItems": 1, "maxItems": 3}
@@ -211,6 +215,7 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("", "", "workflow"): lambda _: one_of("ingest"),
     ("get", "/v1/texts", "collection"): lambda _: one_of("documents", "gone"),
     ("delete", "/v1/texts", "collection"): lambda _: one_of("documents"),
+    ("post", "/v1/texts/delete", "collection"): lambda _: one_of("documents"),
     ("delete", "/v1/failures", "code"): lambda _: one_of("nothing"),
     ("get", "/v1/failures", "cursor"): lambda ids: one_of(*ids["next failure"]),
     ("", "", "task_id"): lambda ids: one_of(*ids["task"]),

@@ -338,6 +338,24 @@ def test_probes_are_answered_when_all_slots_are_taken(rig: HealthRig) -> None:
     assert eventually(rig.is_well)
 
 
+def test_a_run_of_the_schedule_that_cannot_begin_names_what_is_missing(rig: HealthRig) -> None:
+    before = _expiry(rig)["runs"]
+    with rig.killed("store"):
+        assert eventually(lambda: "workers.store" in rig.failed())
+        ended = rig.cli.run("schedule", "run", "expiry", "--json")
+        assert (ended.code, ended.json["error"]["code"]) == (3, "stack_unavailable")
+        assert "workers.store: No worker that lives serves" in ended.json["error"]["message"]
+        assert "docrelay worker store" in ended.json["error"]["hint"]
+    # What was asked for is done when the part is there.
+    assert eventually(lambda: _expiry(rig)["runs"] > before and _expiry(rig)["state"] == "idle")
+    assert eventually(rig.is_well)
+
+
+def _expiry(rig: HealthRig) -> dict[str, Any]:
+    listed = rig.cli.json("schedule", "list")["entries"]
+    return next(dict(entry) for entry in listed if entry["name"] == "expiry")
+
+
 def test_a_frozen_api_is_not_live(rig: HealthRig) -> None:
     """The probe of an engine sees it by the time that it waits."""
     os.kill(rig.pid("api"), signal.SIGSTOP)

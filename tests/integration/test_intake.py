@@ -314,6 +314,34 @@ def test_interrupted_path_job_is_repeated_and_ends_once(
         assert job not in dict(orders.list_due(connection))
 
 
+def test_two_apis_carry_out_each_order_once(rig: FlowRig, tmp_path: Path) -> None:
+    """Both read the same list of orders; what one of them has done, or is doing, the other leaves alone."""
+    write_documents(tmp_path / "in", 5, seed=13)
+    settings = rig.settings.model_copy(update={"api_roots": (str(tmp_path),)})
+    ids = []
+    with writing(rig.services.catalog) as connection:
+        for number in range(6):
+            job = record_job(connection, rig.services, Request([tmp_path / "in"], f"twice-{number}"), ()).id
+            orders.add(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
+            ids.append(job)
+    runners = [PathJobRunner(Services(settings)) for _ in range(2)]
+    try:
+        assert [rig.wait(job) for job in ids] == [{"completed": 5}] * len(ids)
+    finally:
+        for runner in runners:
+            runner.close()
+    for job in ids:
+        ends = [rig.happened(job, kind) for kind in ("document.completed", "document.unchanged", "job.finished")]
+        assert ends == [5, 0, 1]
+
+
+def test_nothing_waits_after_the_last_group(rig: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends one record waits for its answer: the pause is for other writers between two groups."""
+    monkeypatch.setattr(intake, "COURTESY_S", 1e6)
+    write_documents(tmp_path / "in", intake.FIRST_BATCH, seed=12)
+    assert rig.wait(rig.submit(tmp_path / "in", collection="one-group")) == {"completed": intake.FIRST_BATCH}
+
+
 def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2, seed=11)
     candidates = list(walk([tmp_path / "in"], MAX_BYTES))

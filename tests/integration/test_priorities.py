@@ -22,6 +22,7 @@ from pipeline.catalog.database.schema import batches, tasks
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
+from pipeline.schedule.control import find_entry, request_run
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, settings_environment
 
@@ -60,6 +61,21 @@ def test_most_urgent_job_is_served_first(rig: FlowRig, tmp_path: Path) -> None:
         rig.assert_exact(f"urgency-{urgency}")
 
 
+def test_a_run_of_the_schedule_that_is_asked_for_waits_for_no_job(rig: FlowRig) -> None:
+    """Its message is in the list that is served first, where only the most urgent jobs are."""
+    held = rig.processes("store")
+    for process in held:
+        process.suspend()
+    try:
+        request_run(rig.services, "expiry")
+        found = {key: tasks_in(rig, key) for key in rig.services.redis.scan_iter("maintenance*")}
+    finally:
+        for process in held:
+            process.resume()
+    assert {key for key, names in found.items() if "docrelay.schedule" in names} == {b"maintenance"}
+    assert eventually(lambda: find_entry(rig.services, "expiry").runs > 0)
+
+
 def test_thread_pool_worker_does_the_same_work(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 12, seed=90)
     (tmp_path / "in" / "broken.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n")
@@ -93,6 +109,11 @@ def jobs_in(rig: FlowRig, key: bytes) -> set[str]:
     ids = [json.loads(message)["headers"]["id"] for message in rig.services.redis.lrange(key, 0, -1)]
     query = sa.select(batches.c.job_id).join(tasks, tasks.c.batch_id == batches.c.id).where(tasks.c.id.in_(ids))
     return {row.job_id for row in rig.rows(query)}
+
+
+def tasks_in(rig: FlowRig, key: bytes) -> list[str]:
+    """The names of the tasks of the messages in a list."""
+    return [json.loads(message)["headers"]["task"] for message in rig.services.redis.lrange(key, 0, -1)]
 
 
 @contextmanager

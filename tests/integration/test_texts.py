@@ -6,8 +6,10 @@ import hashlib
 import json
 import random
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,11 @@ from hypothesis import strategies as st
 from texts_rig import Record, TextsRig, made_up, texts_rig
 
 from pipeline import AsyncClient
+from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import documents, jobs, submissions, versions
 from pipeline.client import Client
+from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive
+from pipeline.engine.reconciler import ABANDONED_S
 from pipeline.errors import BadRequest, OtherRequest, UnknownId
 from pipeline.gates_for_tests import INTAKE
 
@@ -64,7 +69,10 @@ def test_ten_thousand_records_embed_what_changed_and_nothing_else(rig: TextsRig)
     rig.assert_holds("many", by_id(records))
 
     names = [records[place]["id"] for place in deleted]
-    assert rig.api.client.delete_texts(*names, collection="many").points == hundredth
+    with pytest.raises(UnknownId, match="no text record 'nowhere'"):
+        rig.api.client.delete_texts(*names, "nowhere", collection="many")
+    gone = rig.api.client.delete_texts(*names, collection="many")
+    assert (gone.documents, gone.points) == (hundredth, hundredth) == (MANY // 100, len(names))
     left = {text_id: record for text_id, record in by_id(records).items() if text_id not in names}
     rig.assert_holds("many", left)
     assert len(rig.endpoint.texts) == before + hundredth
@@ -104,6 +112,10 @@ def test_a_record_lives_by_every_door(rig: TextsRig, tmp_path: Path) -> None:
         assert (printed["documents"], printed["completed"], printed["failed"]) == (3, 2, 1)
         assert [(row["source"], row["code"]) for row in printed["failures"]] == [("line 2", "broken_body")]
         rig.assert_holds(name, {"b": {"text": "A bell."}, "c": {"text": "A buoy."}})
+        # More ids than an address holds; what is not there is refused as a whole.
+        many = [f"none-{number}" for number in range(2000)]
+        refused = rig.api.cli.json("texts", "delete", "b", "c", *many, "-c", name, *words, code=2)
+        assert refused["error"]["code"] == "unknown_id"
         assert rig.api.cli.json("texts", "delete", "b", "c", "-c", name, *words)["points"] == 2
         rig.assert_holds(name, {})
     with file.open("rb") as stdin:
@@ -319,13 +331,15 @@ def test_a_request_that_is_cut_off_leaves_nothing(rig: TextsRig) -> None:
 
 def _open_deleted(pid: int, folder: Path) -> list[str]:
     """Files without a name in a folder that a process has open."""
-    links = []
+    return [name for name in _open_files(pid) if name.startswith(str(folder)) and name.endswith(" (deleted)")]
+
+
+def _open_files(pid: int) -> list[str]:
+    names = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            links.append(str(entry.readlink()))
-        except FileNotFoundError:
-            continue
-    return [link for link in links if link.startswith(str(folder)) and link.endswith(" (deleted)")]
+        with suppress(FileNotFoundError):
+            names.append(str(entry.readlink()))
+    return names
 
 
 def test_memory_does_not_grow_with_the_body(rig: TextsRig) -> None:
@@ -345,30 +359,106 @@ def test_memory_does_not_grow_with_the_body(rig: TextsRig) -> None:
     assert api.memory_info().rss - before < 50 << 20  # of a body of 150 MB
 
 
-def test_an_api_that_is_killed_in_the_middle_goes_on_in_the_same_job(rig: TextsRig) -> None:
-    records = made_up(500, seed=8)
-    rig.api.cli.gates.close(INTAKE)
-    with ThreadPoolExecutor(1) as pool:
-        cut = Client(rig.api.url)
-        sent = pool.submit(cut.put_texts, iter(records), key="killed", collection="killed")
+def test_a_request_that_is_sent_again_while_it_works_waits_for_its_answer(rig: TextsRig) -> None:
+    records = made_up(100, seed=11)
+    lines = {"content": "".join(f"{json.dumps(record)}\n" for record in records)}
+    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "at-work"}
+    params = {"collection": "at-work"}
+    with ThreadPoolExecutor(2) as pool, rig.api.cli.gates.closed(INTAKE):
+        first = pool.submit(rig.put, records, collection="at-work", key="at-work")
         rig.api.cli.gates.arrived(INTAKE)
+        # What the first request has taken so far ends before the second request begins.
+        ended = sa.select(sa.func.count()).where(submissions.c.outcome.is_not(None), submissions.c.source.in_(TAKEN_11))
+        assert eventually(lambda: rig.api.cli.rows(ended)[0][0] > 0)
+        answer = rig.api.http.post("/v1/texts", params=params, headers=headers, **lines)
+        assert (answer.status_code, answer.json()["code"]) == (409, "request_in_progress")
+        assert 0 < int(answer.headers["Retry-After"]) <= 10
+        second = pool.submit(rig.put, records, collection="at-work", key="at-work")
+    assert first.result() == second.result()
+    assert (first.result().records, first.result().queued) == (len(records), len(records))
+    _assert_ended_once(rig, first.result().job_id, records)
+    rig.assert_holds("at-work", by_id(records))
+
+
+TAKEN_11 = [f"text://item-11-{place}" for place in range(100)]
+
+
+def _assert_ended_once(rig: TextsRig, job_id: str, records: list[Record]) -> None:
+    """The job has completed each of these records, and said so of each, and of its own end, exactly once."""
+    counted = rig.api.cli.rows(sa.text(f"SELECT kind, count(*) FROM events WHERE job_id = '{job_id}' GROUP BY 1"))
+    ends = {kind: number for kind, number in counted if kind in ENDS}
+    assert ends == {"document.completed": len(records), "job.finished": 1}
+    outcomes = sa.select(submissions.c.outcome, sa.func.count()).where(submissions.c.job_id == job_id)
+    assert dict(map(tuple, rig.api.cli.rows(outcomes.group_by(submissions.c.outcome)))) == {"completed": len(records)}
+
+
+ENDS = ("document.completed", "document.unchanged", "document.failed", "document.cancelled", "job.finished")
+
+
+def _kill_in_the_middle(rig: TextsRig, records: list[Record], name: str) -> str:
+    """Kill the API when it has taken some of these records, wait until these are completed; the job's id."""
+    with rig.api.cli.gates.closed(INTAKE), ThreadPoolExecutor(1) as pool:
+        cut = Client(rig.api.url)
+        sent = pool.submit(cut.put_texts, iter(records), key=name, collection=name)
+        rig.api.cli.gates.arrived(INTAKE)
+        folder = _drafts_of(rig)
         rig.api.kill()
-        rig.api.cli.gates.open(INTAKE)
         with pytest.raises(Exception, match="cannot be reached"):
             sent.result()
         cut.close()
-    taken = rig.api.cli.rows(sa.select(sa.func.count()).where(documents.c.collection == "killed"))[0][0]
-    assert 0 < taken < len(records)
+    assert eventually(lambda: not folder.exists()), "the API removes what its predecessor has left"
+    ((job_id,),) = rig.api.cli.rows(sa.select(jobs.c.id).where(jobs.c.collection == name))
+    outcomes = sa.select(submissions.c.outcome).where(submissions.c.job_id == job_id)
+    assert eventually(lambda: {outcome for (outcome,) in rig.api.cli.rows(outcomes)} == {"completed"})
+    assert 0 < len(rig.api.cli.rows(outcomes)) < len(records)
+    return str(job_id)
+
+
+def _drafts_of(rig: TextsRig) -> Path:
+    """The folder of the files that arrive at the API: it holds the lock of that."""
+    files = [Path(name) for name in _open_files(rig.api.pid)]
+    (lock,) = [file for file in files if file.name.startswith("drafts-") and file.suffix == ".lock"]
+    assert lock.with_suffix("").is_dir()
+    return lock.with_suffix("")
+
+
+def _let_reconciler_see(rig: TextsRig, job_id: str) -> None:
+    """Wait until the reconciler has looked at a job that is old enough, and whose intake has no heartbeat."""
+    with rig.api.cli.services() as services:
+        assert eventually(lambda: not is_alive(services.redis, intake_node(job_id)))
+        (created_at,) = rig.api.cli.rows(sa.select(jobs.c.created_at).where(jobs.c.id == job_id))[0]
+        begun = max(time.time(), created_at + ABANDONED_S) + services.settings.reconcile_s
+        assert eventually(lambda: float(services.redis.get(RECONCILED) or 0) > begun)
+
+
+def test_an_api_that_is_killed_in_the_middle_goes_on_in_the_same_job(rig: TextsRig) -> None:
+    records = made_up(500, seed=8)
+    job_id = _kill_in_the_middle(rig, records, "killed")
+    _let_reconciler_see(rig, job_id)
+    finished = sa.select(jobs.c.finished_at).where(jobs.c.id == job_id)
+    assert rig.api.cli.rows(finished)[0][0] is None
 
     report = rig.put(records, collection="killed", key="killed")
-    assert [job for (job,) in rig.api.cli.rows(sa.select(jobs.c.id).where(jobs.c.collection == "killed"))] == [
-        report.job_id
-    ]
-    outcomes = sa.select(submissions.c.outcome, sa.func.count()).where(submissions.c.job_id == report.job_id)
-    counted = dict(map(tuple, rig.api.cli.rows(outcomes.group_by(submissions.c.outcome))))
-    assert sum(counted.values()) == len(records)
-    assert counted.keys() <= {"completed", "unchanged"}
+    assert report.job_id == job_id
+    assert rig.put(records, collection="killed", key="killed") == report
+    _assert_ended_once(rig, job_id, records)
     rig.assert_holds("killed", by_id(records))
+
+
+def test_a_request_that_comes_back_too_late_gets_another_job(rig: TextsRig) -> None:
+    records = made_up(60, seed=12)
+    job_id = _kill_in_the_middle(rig, records, "late")
+    with rig.api.cli.services() as services, writing(services.catalog) as connection:
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(open_until=1.0))
+    assert eventually(lambda: rig.api.client.job(job_id).ended)
+    taken = rig.api.client.job(job_id).completed
+
+    report = rig.put(records, collection="late", key="late")
+    assert (report.job_id != job_id, report.unchanged, report.queued) == (True, taken, len(records) - taken)
+    finished = sa.text("SELECT job_id FROM events WHERE kind = 'job.finished'")
+    ended = [job for (job,) in rig.api.cli.rows(finished)]
+    assert (ended.count(job_id), ended.count(report.job_id)) == (1, 1)
+    rig.assert_holds("late", by_id(records))
 
 
 def test_workers_that_are_killed_in_the_middle_lose_and_double_nothing(rig: TextsRig) -> None:
@@ -514,6 +604,15 @@ def _delete(rig: TextsRig) -> None:
     assert (deleted.documents, deleted.points) == (before - len(rig.live_rows("rows")), 2) == (2, 2)
 
 
+def _delete_many(rig: TextsRig) -> None:
+    before, ids = len(rig.live_rows("rows")), [f"item-20-{place}" for place in (3, 4, 5, 3)]
+    answer = rig.api.http.post("/v1/texts/delete", params={"collection": "rows"}, json=ids).raise_for_status().json()
+    sources = [f"text://{text_id}" for text_id in ids[:3]]
+    assert answer == {"documents": 3, "points": 3, "sources": sources}
+    assert before - len(rig.live_rows("rows")) == 3
+    assert rig.api.cli.count(collection="rows") == len(rig.live_rows("rows"))
+
+
 def _import(rig: TextsRig) -> None:
     file = rig.api.cli.folder.with_name("rows.jsonl")
     file.write_text("".join(f"{json.dumps(record)}\n" for record in made_up(12, seed=21)))
@@ -538,6 +637,7 @@ CHECKS: dict[str, Callable[[TextsRig], None]] = {
     "PUT /v1/texts": _put,
     "GET /v1/texts": _get,
     "DELETE /v1/texts": _delete,
+    "POST /v1/texts/delete": _delete_many,
     "docrelay texts import": _import,
     "docrelay texts show": _show,
     "docrelay texts delete": _cli_delete,

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import io
-import json
-import tempfile
-from email.message import Message
 from hashlib import sha256
-from typing import Annotated, Any, BinaryIO, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pipeline.api.auth import Admin, AuthenticatedRoute, Authentication, BodySender, Reader, Submitter
+from pipeline.api.auth import (
+    Admin,
+    AdminBodySender,
+    AuthenticatedRoute,
+    Authentication,
+    BodySender,
+    Reader,
+    Submitter,
+)
+from pipeline.api.line_body import JSON, LINES, Kind, Lines, receive_lines
 from pipeline.api.problems import responses
-from pipeline.api.receiving import receive
 from pipeline.api.request_traces import traced
 from pipeline.api.routes.submit import ACCEPTED, LOCATION, WRONG, IdempotencyKey, idempotent_request
 from pipeline.api.state import Api, ApiState
-from pipeline.errors import BodyTooLarge, BrokenBody, DiskFull, Invalid, WrongMediaType
-from pipeline.ingest.request import Line, read_json
+from pipeline.errors import DiskFull
+from pipeline.ingest.request import Line
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit_options import SubmitOptions
-from pipeline.ingest.text_lines import MAX_ID, MAX_LINE_BYTES, TextRecord, check_record
+from pipeline.ingest.text_lines import MAX_ID, MOST_IDS, TextRecord, check_record, read_ids
 from pipeline.ingest.text_lookup import delete_texts, find_text
 from pipeline.ingest.texts import submit_texts
 from pipeline.names import COLLECTION
@@ -33,30 +38,37 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["texts"])
 
-LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-MOST_DELETED = 100
+MOST_NAMED = 100
+"""Ids in the query of one deletion: an address has a limited length."""
 
-RECORD = {"$ref": "#/components/schemas/TextRecord"}
-BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "Records: one JSON object on each line, as many as are wanted; or JSON, one record or a list.",
-        "content": {
-            LINES[0]: {
-                "schema": {"type": "string"},
-                "example": '{"id": "1", "text": "One."}\n{"id": "2", "text": "Two."}\n',
-            },
-            "application/json": {
-                "schema": {"anyOf": [RECORD, {"type": "array", "items": RECORD, "minItems": 1, "maxItems": 1000}]}
-            },
-        },
-    }
-}
+RECORDS = Kind("a record", "records", dict)
+IDS = Kind("an id", "ids", str, needs_room=False)
+
+
+def _body(description: str, example: str, one: dict[str, Any], **limits: int) -> dict[str, Any]:
+    """OpenAPI's description of a body of lines, which is no schema of FastAPI's."""
+    many = {"type": "array", "items": one, "minItems": 1, **limits}
+    content = {LINES[0]: {"schema": {"type": "string"}, "example": example}, JSON: {"schema": {"anyOf": [one, many]}}}
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+RECORDS_BODY = _body(
+    "Records: one JSON object on each line, as many as are wanted; or JSON of 8 MB at most, one record or a list.",
+    '{"id": "1", "text": "One."}\n{"id": "2", "text": "Two."}\n',
+    {"$ref": "#/components/schemas/TextRecord"},
+)
+ID = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": r"^[^\x00-\x1f\x7f]+$", "examples": ["4711"]}
+IDS_BODY = _body(
+    f"Ids of records: one JSON string on each line, {MOST_IDS} at most; or JSON, one id or a list.",
+    '"4711"\n"4712"\n',
+    ID,
+    maxItems=MOST_IDS,
+)
 
 Collection = Annotated[str | None, Query(pattern=COLLECTION, description="by default the one of the settings")]
 TextId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
 OneId = Annotated[TextId, Query(alias="id", examples=["product-4711"])]
-ManyIds = Annotated[list[TextId], Query(alias="id", min_length=1, max_length=MOST_DELETED, examples=[["product-4711"]])]
+ManyIds = Annotated[list[TextId], Query(alias="id", min_length=1, max_length=MOST_NAMED, examples=[["product-4711"]])]
 
 
 class Terms(BaseModel):
@@ -79,7 +91,7 @@ class Terms(BaseModel):
     status_code=202,
     summary="Submit text records",
     responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
-    openapi_extra=BODY,
+    openapi_extra=RECORDS_BODY,
 )
 async def post_texts(
     request: Request,
@@ -93,8 +105,11 @@ async def post_texts(
 
     A line that is no record is refused alone. A request that is cut off leaves nothing.
     """
-    receiver = _Lines(request, api, authentication, terms, idempotency_key)
-    report = await receive(request, api, receiver, api.imports)
+
+    def take(lines: Lines) -> TextsReport:
+        return _submit(api, authentication, terms, lines, idempotency_key)
+
+    report = await receive_lines(request, api, authentication, RECORDS, take)
     response.headers["Location"] = f"/v1/jobs/{report.job_id}"
     return report
 
@@ -116,7 +131,8 @@ def put_text(
     """Take one record, new or changed, as a job. A record that is wrong is an error of the whole request."""
     check_room(api.settings)
     line = check_record(body).model_dump_json().encode()
-    report = _submit(api, authentication, terms, io.BytesIO(line), idempotency_key, sha256(line).hexdigest())
+    lines = Lines(io.BytesIO(line), sha256(line).hexdigest())
+    report = _submit(api, authentication, terms, lines, idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{report.job_id}"
     return report
 
@@ -133,87 +149,29 @@ def remove_texts(text_ids: ManyIds, api: Api, _caller: Admin, collection: Collec
     return delete_texts(api.services, collection or api.settings.collection, text_ids)
 
 
-class _Lines:
-    """The body of one request, written to a file without a name, which is gone when it is closed."""
+@router.post(
+    "/v1/texts/delete",
+    summary="Delete many text records",
+    responses=responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 507),
+    openapi_extra=IDS_BODY,
+)
+async def remove_many_texts(
+    request: Request, api: Api, authentication: AdminBodySender, collection: Collection = None
+) -> Deleted:
+    """Delete records as `DELETE` does, with their ids in the body; one that is not known: none is deleted."""
 
-    def __init__(
-        self, request: Request, api: ApiState, authentication: Authentication, terms: Terms, key: str | None
-    ) -> None:
-        self._content_type = request.headers.get("content-type")
-        self._api = api
-        self._authentication = authentication
-        self._terms = terms
-        self._key = key
-        self._digest = sha256()
-        self._file: BinaryIO | None = None
+    def take(lines: Lines) -> Deleted:
+        return delete_texts(api.services, collection or api.settings.collection, read_ids(lines.file))
 
-    def feed(self, data: bytes) -> BinaryIO:
-        """Authenticate the sender, and write the next bytes."""
-        self._authentication.caller()
-        if self._file is None:
-            check_room(self._api.settings)
-            _kind_of(self._content_type)
-            self._file = tempfile.TemporaryFile(dir=self._api.services.drafts)  # noqa: SIM115 - closed by `drop`
-        self._file.write(data)
-        self._digest.update(data)
-        return self._file
-
-    def submit(self, last_bytes: bytes) -> TextsReport:
-        """Write the last bytes, and take the records in."""
-        file = self.feed(last_bytes)
-        try:
-            lines = file if _kind_of(self._content_type) == "lines" else _as_lines(file)
-            body_sha256 = self._digest.hexdigest()
-            return _submit(self._api, self._authentication, self._terms, lines, self._key, body_sha256)
-        finally:
-            self.drop()
-
-    def drop(self) -> None:
-        """Delete what has arrived; if the process ends meanwhile, its import ends with it."""
-        if self._file is not None:
-            self._file.close()
+    return await receive_lines(request, api, authentication, IDS, take)
 
 
-def _kind_of(content_type: str | None) -> Literal["lines", "json"]:
-    """What the header Content-Type names. Raises WrongMediaType."""
-    message = Message()
-    message["content-type"] = content_type or ""
-    kind = message.get_content_type()
-    if kind not in (*LINES, "application/json"):
-        raise WrongMediaType("Records are sent as application/x-ndjson or application/json.")
-    return "json" if kind == "application/json" else "lines"
-
-
-def _as_lines(file: BinaryIO) -> BinaryIO:
-    """One record or a list of records in JSON, as lines.
-
-    Raises:
-        BodyTooLarge: it is too large to be read at once.
-        BrokenBody: it is no JSON.
-        Invalid: it is neither an object nor a list.
-    """
-    file.seek(0)
-    data = file.read(MAX_LINE_BYTES + 1)
-    if len(data) > MAX_LINE_BYTES:
-        raise BodyTooLarge(f"Records in JSON may have {MAX_LINE_BYTES} bytes.", "Send them as application/x-ndjson.")
-    try:
-        value = read_json(data)
-    except (ValueError, RecursionError):
-        raise BrokenBody("The body is no JSON.") from None
-    if not isinstance(value, dict | list):
-        raise Invalid("The body is neither a record nor a list of records.", "See docs/api.md.")
-    records: list[Any] = value if isinstance(value, list) else [value]
-    return io.BytesIO(b"\n".join(json.dumps(record).encode() for record in records))
-
-
-def _submit(
-    api: ApiState, authentication: Authentication, terms: Terms, lines: BinaryIO, key: str | None, body_sha256: str
-) -> TextsReport:
+def _submit(api: ApiState, authentication: Authentication, terms: Terms, lines: Lines, key: str | None) -> TextsReport:
     """Take the records in; with an Idempotency-Key, the terms and the hash of the body say which request it is."""
     caller = authentication.caller()
-    body = sha256(f"{terms.model_dump_json()}\n{body_sha256}".encode()).hexdigest()
+    body = sha256(f"{terms.model_dump_json()}\n{lines.body_sha256}".encode()).hexdigest()
     options = SubmitOptions(idempotent_request(caller, "texts", key, body), key_id=caller.key)
-    return submit_texts(api.services, traced(terms.submission, authentication.request), lines, options, _refuse)
+    return submit_texts(api.services, traced(terms.submission, authentication.request), lines.file, options, _refuse)
 
 
 def _refuse(message: str) -> NoReturn:

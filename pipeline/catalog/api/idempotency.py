@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import answers
 from pipeline.errors import OtherRequest
 
-__all__ = ["KEEP_S", "find_answer", "prune", "replace_answer", "scope_of", "store_answer"]
+__all__ = ["KEEP_S", "find_answer", "forget_answer", "prune", "replace_answer", "scope_of", "store_answer"]
 
 KEEP_S = 24 * 3600.0
 """How long an answer is remembered."""
@@ -46,6 +46,11 @@ def store_answer(connection: Connection, scope: str, request: str, answer: dict[
 def replace_answer(connection: Connection, scope: str, answer: dict[str, Any]) -> None:
     """Replace the answer that a request stored when it began."""
     connection.execute(answers.update().where(answers.c.scope == scope).values(answer=answer))
+
+
+def forget_answer(connection: Connection, scope: str) -> None:
+    """Forget the answer to a request, if there is one."""
+    connection.execute(answers.delete().where(answers.c.scope == scope))
 
 
 def prune(connection: Connection, before: float) -> int:

@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+DONE = ("completed", "unchanged")
+"""Outcomes that stay when a job's intake goes on after it broke off, and comes to the same content again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What recording a file has led to: a new attempt, an attempt already running, or nothing to do."""
@@ -94,7 +98,8 @@ def record(
         return _record_new(connection, job_id, document_id, recipe, file, placement)
     tagging.set_tags(connection, document_id, file.tags)
     result = _record_known(connection, job_id, document_id, recipe, file, placement)
-    add_submission(connection, job_id, file, result)
+    if result.outcome != "unchanged" or _outcome(connection, job_id, document_id) not in DONE:
+        add_submission(connection, job_id, file, result)
     return result
 
 
@@ -176,14 +181,28 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
 
 
 def refuse(connection: Connection, job_id: str, document_id: str, file: FileRecord, problem: Problem) -> None:
-    """Record that a job's file is not taken; what is known of its document stays as it is."""
+    """Record that a job's file is not taken; what is known of its document stays as it is.
+
+    If the document has failed in this job before, as its intake broke off and went on, there is no second event.
+    """
+    before = _outcome(connection, job_id, document_id)
     error = {"code": problem.code, "message": problem.message}
     row = {"job_id": job_id, "document_id": document_id, "source": file.source, "size": file.size, "outcome": "failed"}
     connection.execute(
         submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == document_id)
     )
     connection.execute(submissions.insert(), row | error)
-    events.add(connection, "document.failed", [(job_id, document_id)], error)
+    if before != "failed":
+        events.add(connection, "document.failed", [(job_id, document_id)], error)
+
+
+def _outcome(connection: Connection, job_id: str, document_id: str) -> str | None:
+    """How a document has ended in a job; None if it has not, or the job did not submit it yet."""
+    query = sa.select(submissions.c.outcome)
+    outcome: str | None = connection.scalar(
+        query.where(submissions.c.job_id == job_id, submissions.c.document_id == document_id)
+    )
+    return outcome
 
 
 def cancel_current(connection: Connection, document_ids: Sequence[str]) -> None:

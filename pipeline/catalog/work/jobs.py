@@ -201,7 +201,7 @@ def reopen(connection: Connection, job_id: str) -> None:
 
 
 def keep_open(connection: Connection, job_id: str, seconds: float) -> None:
-    """Keep a job open for further uploads for so many seconds; then it is closed."""
+    """Keep a job open for further requests for so many seconds; then it is closed."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(open_until=time.time() + seconds))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import jobs, orders
 
-__all__ = ["LONGEST_PAUSE_S", "Order", "add", "list_due", "mark_done", "postpone"]
+__all__ = ["LONGEST_PAUSE_S", "Order", "add", "is_open", "list_due", "mark_done", "postpone"]
 
 LONGEST_PAUSE_S = 600.0
 """No order is postponed for longer: one that seems to be was recorded before the clock was set back, and is due."""
@@ -40,6 +40,12 @@ def list_due(connection: Connection) -> list[Order]:
         .order_by(orders.c.created_at)
     )
     return [Order(*row) for row in rows]
+
+
+def is_open(connection: Connection, job_id: str) -> bool:
+    """Whether the order of this job is still to be carried out: no process has done so since it was listed."""
+    query = sa.select(orders.c.job_id).where(orders.c.job_id == job_id, orders.c.taken_at.is_(None))
+    return connection.scalar(query) is not None
 
 
 def postpone(connection: Connection, job_id: str, pause_s: float) -> None:

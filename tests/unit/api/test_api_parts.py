@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import errno
 import os
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -23,8 +27,11 @@ from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, SortedCursor
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS, install
+from pipeline.api.receiving import Receiver, receive
+from pipeline.api.state import ApiState
 from pipeline.catalog.database.cursors import READ, Key, cursor_of, key_of
-from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
+from pipeline.client.attempts import MAX_WAIT_S, Attempts
+from pipeline.errors import BadRequest, BrokenBody, Conflict, InProgress, PipelineError, WrongMediaType
 from pipeline.ingest.upload_sources import source_of
 from pipeline.ingest.uploads import Draft, Upload
 from pipeline.names import STATES
@@ -54,10 +61,55 @@ def test_every_code_of_the_api_is_documented_with_its_status() -> None:
     assert set(STATUS) <= known
 
 
+def test_the_client_waits_for_a_request_that_is_under_way_and_gives_up_at_last() -> None:
+    body = {"code": InProgress.code, "detail": "It works.", "hint": ""}
+    answer = httpx.Response(409, json=body, headers={"Retry-After": "5"})
+    attempts = Attempts("http://server")
+    assert {attempts.after_response(answer) for _ in range(int(MAX_WAIT_S / 5))} == {5.0}
+    with pytest.raises(InProgress, match="It works"):
+        attempts.after_response(answer)
+    # What can be sent only once is no attempt of ours that goes on.
+    with pytest.raises(InProgress):
+        Attempts("http://server", repeatable=False).after_response(answer)
+    other = httpx.Response(409, json={**body, "code": "conflict"}, headers={"Retry-After": "5"})
+    with pytest.raises(Conflict):
+        Attempts("http://server").after_response(other)
+
+
 def test_the_examples_of_the_page_run() -> None:
     for block in re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.M | re.S):
         if "client.submit(" not in block:  # needs a server: tests/integration/test_api.py
             exec(compile(ast.parse(block), "docs/api.md", "exec"), {})
+
+
+@pytest.mark.parametrize("size", [0, 10, 3 << 20])
+def test_a_request_is_carried_out_in_the_threads_that_are_named_whatever_its_size(size: int) -> None:
+    """What is small may be long work all the same, and must not hold the threads in which uploads arrive."""
+    names: list[str] = []
+
+    def note(_data: bytes) -> str:
+        names.append(threading.current_thread().name.partition("_")[0])
+        return "done"
+
+    async def request() -> tuple[str, str]:
+        with ThreadPoolExecutor(1, "upload") as uploads, ThreadPoolExecutor(1, "import") as imports:
+            state, receiver = cast(ApiState, SimpleNamespace(uploads=uploads)), SimpleNamespace(feed=note, submit=note)
+            of_lines = await receive(body_of(size), state, cast(Receiver[str], receiver), imports)
+            return of_lines, await receive(body_of(size), state, cast(Receiver[str], receiver))
+
+    assert asyncio.run(request()) == ("done", "done")
+    feeds = ["upload"] * (size >> 20)
+    assert names == [*feeds, "import", *feeds, "upload"]
+
+
+def body_of(size: int) -> Request:
+    """A request whose body arrives in pieces of a megabyte."""
+    pieces = [b"x" * min(1 << 20, size - start) for start in range(0, size, 1 << 20)]
+
+    async def next_message() -> dict[str, Any]:
+        return {"type": "http.request", "body": pieces.pop(0) if pieces else b"", "more_body": bool(pieces)}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, cast(Any, next_message))
 
 
 @given(st.binary(max_size=300), st.integers(1, 40))

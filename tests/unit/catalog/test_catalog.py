@@ -32,6 +32,7 @@ from pipeline.catalog.work import (
     batch_documents,
     batches,
     document_groups,
+    events,
     failure_list,
     failures,
     jobs,
@@ -175,6 +176,36 @@ def test_a_refused_file_stays_failed_after_its_failure_is_purged(connection: Con
     document = status.document_status(connection, document_id, ())
     assert (document.state, document.code, document.searchable) == ("failed", None, False)
     assert status.totals(connection)[0] == {"failed": 1}
+
+
+def _said(connection: Connection, job: str) -> list[str]:
+    """The kinds of the events of a job, in their order."""
+    return [event.kind for event in events.list_after(connection, job, 0)]
+
+
+def test_an_intake_that_goes_on_keeps_what_its_job_has_done(connection: Connection) -> None:
+    job, other = begin(connection), begin(connection)
+    finish(connection, batch_of(connection, job, take(connection, job, "/a"), take(connection, job, "/b")))
+    before = _said(connection, job)
+    assert before.count("document.completed") == 2
+    assert [take(connection, job, source).outcome for source in ("/a", "/b")] == ["unchanged"] * 2
+    assert (state_of(connection, job), _said(connection, job)) == ((False, {"completed": 2}), before)
+    # A job that finds the document as it is says so, once.
+    for _ in range(2):
+        assert take(connection, other, "/a").outcome == "unchanged"
+    assert state_of(connection, other) == (False, {"unchanged": 1})
+    assert _said(connection, other) == ["job.created", "document.unchanged"]
+    # Another content is new work in the same job.
+    assert take(connection, job, "/b", "b").outcome == "new"
+    assert state_of(connection, job)[1] == {"completed": 1}
+
+
+def test_a_file_that_is_refused_again_in_the_same_job_is_reported_once(connection: Connection) -> None:
+    job, cause = begin(connection), Failure("intake", Problem("unreadable", "It cannot be opened.", "Look."))
+    for _ in range(2):
+        records.reject(connection, job, "/a", 10, cause)
+    assert _said(connection, job) == ["job.created", "document.failed"]
+    assert state_of(connection, job)[1] == {"failed": 1}
 
 
 def test_each_job_lists_the_failure_that_happened_in_it(connection: Connection) -> None:

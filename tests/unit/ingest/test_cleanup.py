@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -14,17 +15,24 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from flow_tools import eventually
 from write_lock import guarded
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.documents import garbage
-from pipeline.catalog.work import daily_metrics
+from pipeline.catalog.database.schema import attempt_errors
+from pipeline.catalog.documents import garbage, records
+from pipeline.catalog.work import daily_metrics, failure_list
 from pipeline.catalog.work.daily_metrics import Day
-from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, ledger_before, sweep
+from pipeline.catalog.work.ended_since import count_failed
+from pipeline.catalog.work.failure_list import FailureFilter
+from pipeline.catalog.work.failures import Failure
+from pipeline.errors.problem import Problem
+from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, clean_up, ledger_before, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
+from pipeline.ingest.expiry import sweep_until_cancelled
 from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
@@ -249,6 +257,53 @@ def test_files_that_arrived_at_a_killed_process_go_and_those_of_a_living_one_sta
     sweep(services)
     assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
     mine.drop()
+
+
+def killed_uploader(folder: Path) -> Path:
+    """What a process that was killed during an upload has left."""
+    before = set((folder / "tmp").glob("drafts-*/*"))
+    subprocess.run([sys.executable, "-c", UPLOADER, str(folder)], check=False)
+    (left,) = set((folder / "tmp").glob("drafts-*/*")) - before
+    return left
+
+
+def test_on_a_host_without_workers_the_next_process_removes_what_was_left(services: Services, tmp_path: Path) -> None:
+    left = killed_uploader(tmp_path)
+    assert list(services.drafts.iterdir()) == []
+    assert not left.exists()
+
+
+def test_an_api_removes_what_was_left_at_its_start_and_again_and_again(services: Services, tmp_path: Path) -> None:
+    """Another process of its host may be killed at any time; what is under way stays."""
+    mine = Draft(services)
+
+    async def sweep_twice() -> None:
+        left = [killed_uploader(tmp_path)]
+        sweeping = asyncio.create_task(sweep_until_cancelled(services, every_s=0.05))
+        assert await asyncio.to_thread(eventually, lambda: not left[-1].exists())
+        left.append(await asyncio.to_thread(killed_uploader, tmp_path))
+        assert await asyncio.to_thread(eventually, lambda: not left[-1].exists())
+        sweeping.cancel()
+
+    asyncio.run(sweep_twice())
+    assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
+    mine.drop()
+
+
+def test_failures_of_a_week_are_counted_however_short_events_are_kept(services: Services) -> None:
+    short = Services(services.settings.model_copy(update={"events_days": 1.0}))
+    now, cause = time.time(), Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
+    with writing(short.catalog) as connection:
+        job = record_job(connection, short, Request((), "documents"), ()).id
+        for place, days in enumerate((0.5, 6.9, 7.5, 9.0)):
+            document = records.reject(connection, job, f"/{place}", 1, cause)
+            aged = attempt_errors.update().where(attempt_errors.c.document_id == document)
+            connection.execute(aged.values(at=now - days * DAY_S))
+        failure_list.purge(connection, FailureFilter())
+    assert clean_up(short)["deleted"]["attempt_errors"] == 1
+    with short.catalog.connect() as connection:
+        counted = count_failed(connection, {"24h": now - DAY_S, "7d": now - 7 * DAY_S})
+    assert counted == {"24h": {"corrupt": 1}, "7d": {"corrupt": 2}}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import BadRequest
-from pipeline.ingest.text_lines import MAX_LINE_BYTES, MAX_TEXT_BYTES, RefusedLine, TextRecord, line_of, read_records
+from pipeline.errors import BadRequest, BodyTooLarge, Invalid
+from pipeline.ingest.text_lines import (
+    MAX_LINE_BYTES,
+    MAX_TEXT_BYTES,
+    MOST_IDS,
+    RefusedLine,
+    TextRecord,
+    line_of,
+    read_ids,
+    read_records,
+)
 
 GOOD = {"id": "good", "text": "A lamp."}
 
@@ -138,3 +147,30 @@ def test_records_come_back_as_they_were_written_whatever_stands_between_them(
 def test_a_wrong_record_of_a_program_is_an_error_that_names_it() -> None:
     with pytest.raises(BadRequest, match=r"'lamp-7' is wrong: .*text"):
         line_of({"id": "lamp-7", "text": 7})
+
+
+IDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=255), min_size=1)
+
+
+@given(IDS, st.sampled_from(["\n", "\r\n", "\n \n\n"]))
+def test_ids_are_read_as_they_were_written_each_once(ids: list[str], end: str) -> None:
+    lines = end.join(json.dumps(text_id) for text_id in [*ids, ids[0]])
+    assert read_ids(io.BytesIO(lines.encode())) == list(dict.fromkeys(ids))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"4711", b"{}", b'["a"]', b"null", b"bare", b'""', b'"a\\nb"', b'"\\ud800"', b"\xff", b'"%s"' % (b"a" * 256)],
+)
+def test_a_line_that_is_no_id_is_named(line: bytes) -> None:
+    with pytest.raises(Invalid, match="Line 3 "):
+        read_ids(io.BytesIO(b'"a"\n\n' + line + b'\n"b"'))
+
+
+def test_no_ids_and_too_many_are_refused() -> None:
+    for blank in (b"", b"\n \n"):
+        with pytest.raises(BadRequest, match="no ids"):
+            read_ids(io.BytesIO(blank))
+    assert read_ids(io.BytesIO(b'"a"\n' * MOST_IDS)) == ["a"]
+    with pytest.raises(BodyTooLarge):
+        read_ids(io.BytesIO(b'"a"\n' * (MOST_IDS + 1)))

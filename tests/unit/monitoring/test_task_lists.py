@@ -171,13 +171,21 @@ def test_tries_are_one_for_the_errors_of_all_documents_and_one_that_ended_well()
 
 
 @pytest.mark.parametrize(
-    ("depth", "rate_in", "rate_out", "expected"),
-    [(0, 1.0, 0.0, 0.0), (10, 0.0, 0.0, None), (10, 2.0, 1.0, None), (10, 1.0, 2.0, 10.0), (3, 0.0, 0.4, 7.5)],
+    ("waiting", "rate_out", "expected"), [(0, 0.0, 0.0), (0, 1.0, 0.0), (10, 0.0, None), (10, 2.0, 5.0), (3, 0.4, 7.5)]
 )
-def test_a_queue_is_empty_when_more_goes_than_comes(
-    depth: int, rate_in: float, rate_out: float, expected: float | None
+def test_what_waits_takes_as_long_as_its_number_and_the_rate_say(
+    waiting: int, rate_out: float, expected: float | None
 ) -> None:
-    assert drain_s(depth, rate_in, rate_out) == expected
+    assert drain_s(waiting, rate_out) == expected
+
+
+def test_a_queue_that_is_refilled_as_it_empties_is_estimated_with_all_that_is_still_to_come() -> None:
+    """Admission keeps the queue as long as it is: by its length alone it would be empty soon, or never."""
+    rates, contents = Rates({"extract": 60}, {"extract": 60, "chunk": 30}, {}), {"extract": QueueContent(4)}
+    contents["chunk"] = QueueContent(2)
+    extract, chunk = list_queues(contents, {}, rates, {"extract": 1, "chunk": 3}, {}, waiting_batches=295)
+    assert (extract.rate_in, extract.rate_out, extract.drain_s) == (1.0, 1.0, 300.0)
+    assert (chunk.rate_out, chunk.drain_s) == (0.5, 10.0)
 
 
 def test_queues_of_declared_stages_count_all_their_steps() -> None:

@@ -26,6 +26,7 @@ from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.cli.app import app
 from pipeline.cli.outcome import summary
+from pipeline.client import AsyncClient, Client
 from pipeline.errors import PipelineError, Rejected
 from pipeline.names import QUEUES
 from pipeline.results import (
@@ -155,6 +156,26 @@ def test_every_command_and_option_is_documented_as_it_is(name: str) -> None:
         argument.help for argument in arguments
     ]
     assert not name or f"\n{command.help}\n" in text
+
+
+def test_the_commands_that_start_a_stack_are_those_of_the_page() -> None:
+    """The page lists them; what a command imports for it says which they are."""
+    listed = re.search(r"commands start it: (.*?)No other command does", CLI, flags=re.S)
+    assert listed is not None
+    documented = {name.split()[0] for name in re.findall(r"`([^`]+)`", listed[1])}
+    starts = ("connected_services(", "through_losses(", "connected_target(", "stack.connect(")
+    files = [path for path in (ROOT / "pipeline" / "cli").glob("*.py") if path.stem != "connect"]
+    found = {path.stem.partition("_")[0] for path in files if any(word in path.read_text("utf-8") for word in starts)}
+    assert documented - {"up"} == {"failures" if name == "failure" else name for name in found}
+
+
+def test_every_method_of_the_client_is_in_its_table() -> None:
+    page = (ROOT / "docs/api.md").read_text("utf-8")
+    rows = page[page.index("| call | does |") :]
+    documented = set(re.findall(r"`client\.(\w+)", rows[: rows.index("\n\n")]))
+    for client in (Client, AsyncClient):
+        methods = {name for name in vars(client) if not name.startswith("_")}
+        assert documented == methods - {"close", "send"}
 
 
 def test_no_command_is_documented_that_does_not_exist() -> None:
