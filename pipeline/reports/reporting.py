@@ -45,7 +45,7 @@ def write_report(services: Services, query: ReportQuery, name: FormatName, path:
 
 
 def day_query(day: date) -> ReportQuery:
-    """The query for a day of the local time of whoever reads it."""
+    """The query for a day of local time: that of the machine whose catalog is read."""
     return ReportQuery(since=day.isoformat(), until=(day + timedelta(days=1)).isoformat())
 
 
