@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from itertools import islice
 
 import structlog
 
 from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import notices, outbox
-from pipeline.catalog.work.outbox import Delivery
+from pipeline.catalog.work import due_deliveries, notices, outbox
+from pipeline.catalog.work.due_deliveries import Delivery
 from pipeline.engine.metrics import count_notification
 from pipeline.errors import HookRefused
 from pipeline.gates_for_tests import NOTIFIED, pass_gate
 from pipeline.notify.base import Notification, SendError
 from pipeline.notify.messages import body_of
-from pipeline.notify.registry import Senders, channel_of
+from pipeline.notify.registry import Senders, can_send, channel_of
 from pipeline.notify.routing import route
 from pipeline.results import iso
 from pipeline.services import Services
@@ -93,13 +94,17 @@ async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> 
 
 
 def _claim(services: Services, limit: int) -> list[Delivery]:
-    """Claim due deliveries; the write lock is taken only if there are any."""
+    """Claim due deliveries; the write lock is taken only if there are any.
+
+    One that takes a mail server or a template that this process does not have is left to a process that has it.
+    """
     with services.catalog.connect() as connection:
-        waiting = outbox.is_any_due(connection)
-    if not waiting:
+        due = (row for of_rules in (True, False) for row in due_deliveries.list_due(connection, of_rules=of_rules))
+        chosen = [row.id for row in islice((row for row in due if can_send(row.url, services.settings)), limit)]
+    if not chosen:
         return []
     with writing(services.catalog) as connection:
-        return outbox.claim(connection, limit)
+        return due_deliveries.claim(connection, chosen)
 
 
 def _body(services: Services, delivery: Delivery) -> bytes:

@@ -10,7 +10,7 @@ from pipeline.notify.template import TemplateSender
 from pipeline.notify.webhook import WebhookSender
 from pipeline.settings import Settings
 
-__all__ = ["SENDERS", "Senders", "channel_of", "check_address"]
+__all__ = ["SENDERS", "Senders", "can_send", "channel_of", "check_address"]
 
 SENDERS: Mapping[str, Callable[[Settings], Sender]] = {
     "http": WebhookSender,
@@ -57,6 +57,14 @@ def channel_of(address: str) -> str:
     if scheme.endswith(TEMPLATED):
         return scheme.rpartition("+")[0]
     return "mail" if scheme in RULE_SENDERS else "webhook"
+
+
+def can_send(address: str, settings: Settings) -> bool:
+    """Whether these settings have the mail server or the template that an address takes; a URL alone needs neither."""
+    channel = channel_of(address)
+    if channel == "mail":
+        return bool(settings.smtp_url and settings.smtp_from)
+    return channel == "webhook" or channel in settings.templates
 
 
 def check_address(address: str, settings: Settings) -> None:

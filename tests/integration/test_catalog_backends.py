@@ -42,6 +42,7 @@ from pipeline.catalog.work import (
     batches,
     conditions,
     document_groups,
+    due_deliveries,
     endings,
     events,
     failure_list,
@@ -834,7 +835,14 @@ def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
         gathered = {outbox.collect(connection, "ops", hook, [notice_id], later) for notice_id in ids}
         (alone,) = {outbox.collect(connection, "ops", hook, ids, 0.0)}
         assert len(gathered) == 1
-        assert [delivery.id for delivery in outbox.claim(connection, 8)] == [alone]
+        assert list(due_deliveries.list_due(connection, of_rules=False)) == []
+        assert list(due_deliveries.list_due(connection, of_rules=True)) == [(alone, hook.url)]
+        claimed = due_deliveries.claim(connection, [alone, *gathered])
+        assert [(delivery.id, delivery.rule, delivery.tries) for delivery in claimed] == [(alone, "ops", 1)]
+        assert not notices.rules_noted_at(connection)
+        notices.note_rules(connection)
+        notices.note_rules(connection)
+        assert 0 <= time.time() - (notices.rules_noted_at(connection) or 0) < 3600
         assert notices.of_delivery(connection, gathered.pop()) == found
         outbox.mark_delivered(connection, alone, 250)
     with writing(catalog) as connection:

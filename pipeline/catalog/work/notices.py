@@ -14,9 +14,23 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import delivery_notices, notices
+from pipeline.catalog.database.schema import counters, delivery_notices, notices
 
-__all__ = ["Notice", "add", "complete", "is_any_unrouted", "list_unrouted", "mark_routed", "of_delivery", "prune"]
+__all__ = [
+    "Notice",
+    "add",
+    "complete",
+    "is_any_unrouted",
+    "list_unrouted",
+    "mark_routed",
+    "note_rules",
+    "of_delivery",
+    "prune",
+    "rules_noted_at",
+]
+
+RULES_NOTED = "notify_rules_noted"
+"""Counter: when a process that has rules was at work last, in milliseconds since 1970."""
 
 
 class Notice(NamedTuple):
@@ -80,6 +94,20 @@ def mark_routed(connection: Connection, notice_ids: Collection[str]) -> set[str]
         waiting |= set(connection.scalars(sa.select(notices.c.id).where(*unrouted)))
         connection.execute(notices.update().where(*unrouted).values(routed_at=time.time()))
     return waiting
+
+
+def rules_noted_at(connection: Connection) -> float | None:
+    """When a process that has rules was at work last, in seconds since 1970; None if none has been yet."""
+    noted_ms = connection.scalar(sa.select(counters.c.value).where(counters.c.name == RULES_NOTED))
+    return None if noted_ms is None else noted_ms / 1000
+
+
+def note_rules(connection: Connection) -> None:
+    """Note that a process that has rules is at work now."""
+    now_ms = int(time.time() * 1000)
+    noted = counters.update().where(counters.c.name == RULES_NOTED).values(value=now_ms)
+    if not connection.execute(noted).rowcount:
+        connection.execute(counters.insert().values(name=RULES_NOTED, value=now_ms))
 
 
 def of_delivery(connection: Connection, delivery_id: str) -> list[Notice]:

@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import deliveries
+from pipeline.catalog.database.schema import deliveries, hooks
 from pipeline.catalog.work import jobs, outbox
+from pipeline.catalog.work import notices as recorded
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import HookRefused
@@ -78,20 +79,22 @@ def enqueue(services: Services, address: str, tries: int = 0) -> None:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0, closed=True)
         outbox.attach(connection, job.id, Hook(address, "a-long-random-secret"), None)
         outbox.enqueue(connection, job.id)
-        connection.execute(deliveries.update().values(tries=tries))
+        connection.execute(deliveries.update().where(deliveries.c.job_id == job.id).values(tries=tries))
 
 
-def row_of(services: Services) -> Any:
+def row_of(services: Services, address: str | None = None) -> Any:
+    """The only delivery, or the one to an address."""
+    query = sa.select(deliveries).join(hooks, hooks.c.id == deliveries.c.hook_id)
     with services.catalog.connect() as connection:
-        return connection.execute(sa.select(deliveries)).one()
+        return connection.execute(query if address is None else query.where(hooks.c.url == address)).one()
 
 
-async def deliver(services: Services, is_done: Callable[[Any], bool]) -> Any:
-    """Run the loop until the only delivery meets the condition. Returns its row."""
+async def deliver(services: Services, is_done: Callable[[Any], bool], address: str | None = None) -> Any:
+    """Run the loop until the only delivery, or the one to an address, meets the condition. Returns its row."""
     loop = asyncio.create_task(deliver_until_cancelled(services))
     try:
         async with asyncio.timeout(60):
-            while not is_done(row := row_of(services)):
+            while not is_done(row := row_of(services, address)):
                 await asyncio.sleep(0.02)
     finally:
         loop.cancel()
@@ -159,6 +162,24 @@ def test_an_address_that_is_refused_is_given_up_at_once(services: Services, boxe
     row = asyncio.run(deliver(services, ended))
 
     assert (row.state, row.status, row.error, row.tries) == ("failed", None, "Nothing goes there.", 1)
+
+
+@pytest.mark.parametrize("address", ["mailto:ops@example.org", "teams+https://example.org/x"])
+def test_a_process_without_the_sender_leaves_a_delivery_to_one_that_has_it(
+    services: Services, boxes: list[PostBox], address: str
+) -> None:
+    with writing(services.catalog) as connection:
+        recorded.add(connection, "backup.failed", "/backup", "error", {"folder": "/backup", "message": "No."})
+        (notice,) = recorded.list_unrouted(connection, 1)
+        recorded.mark_routed(connection, [notice.id])
+        ours = outbox.collect(connection, "ops", Hook(address, ""), [notice.id], 0.0)
+    enqueue(services, "post://box")
+
+    row = asyncio.run(deliver(services, ended, "post://box"))
+
+    assert row.state == "delivered"
+    left = row_of(services, address)
+    assert (left.id, left.state, left.tries) == (ours, "waiting", 0)
 
 
 def test_every_scheme_has_a_sender_that_is_made_once(tmp_path: Path) -> None:

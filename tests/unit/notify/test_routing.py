@@ -15,8 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import deliveries, delivery_notices, failures, hooks, notices, submissions
-from pipeline.catalog.work import jobs, new_failures, outbox
+from pipeline.catalog.database.schema import (
+    counters,
+    deliveries,
+    delivery_notices,
+    failures,
+    hooks,
+    notices,
+    submissions,
+)
+from pipeline.catalog.work import due_deliveries, jobs, new_failures
 from pipeline.catalog.work import notices as recorded
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.notices import Notice
@@ -140,7 +148,8 @@ def test_a_delivery_that_was_claimed_takes_no_further_notice(folder: Path) -> No
     routed(services)
     with writing(services.catalog) as connection:
         connection.execute(deliveries.update().values(due_at=time.time()))
-        assert len(outbox.claim(connection, 8)) == 1
+        (due,) = due_deliveries.list_due(connection, of_rules=True)
+        assert len(due_deliveries.claim(connection, [due.id])) == 1
     record(services, "watch.held")
 
     assert [events for _, _, events, _ in routed(services)] == [["watch.held"], ["watch.held"]]
@@ -168,6 +177,22 @@ def test_two_processes_route_each_notice_once(folder: Path) -> None:
         linked = list(connection.scalars(sa.select(delivery_notices.c.notice_id)))
         assert len(linked) == len(set(linked)) == 60
         assert connection.scalar(sa.select(sa.func.count()).select_from(deliveries)) == 1
+
+
+def test_a_process_without_rules_leaves_notices_to_one_that_has_some(folder: Path) -> None:
+    ruled, ruleless = services_of(folder, {"events": ["disk.low"]}), services_of(folder)
+    record(ruleless, "watch.held")
+    assert route(ruleless) == 1  # where no process has rules, notices do not pile up
+    route(ruled)
+    record(ruleless, "disk.low")
+
+    assert route(ruleless) == 0
+    assert routed(ruled) == [("rule-0", "mailto:ops@example.org", ["disk.low"], False)]
+
+    with writing(ruled.catalog) as connection:
+        connection.execute(counters.update().values(value=counters.c.value - 8 * 86400 * 1000))
+    record(ruleless, "disk.low")
+    assert route(ruleless) == 1  # the process that had rules is gone for good
 
 
 @pytest.fixture
