@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
+from collections.abc import Mapping
 
+import redis
 import structlog
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import conditions, new_failures
 from pipeline.catalog.work.conditions import Timing, step
 from pipeline.gates_for_tests import LOOKS, pass_gate
+from pipeline.notify.memory import note_host
 from pipeline.notify.trouble import Workers, absent_for_long, look
 from pipeline.services import Services
 
@@ -41,13 +45,22 @@ def look_once(services: Services, workers: Workers) -> None:
     timing = Timing(services.settings.notify_check_s * 0.9, services.settings.notify_clear_s)
     with services.catalog.connect() as connection:
         known = conditions.list_all(connection)
-    seen = look(services, workers)
-    seen += absent_for_long(known, seen)
+    host = socket.gethostname()
+    seen = look(services, workers, host)
+    seen += absent_for_long(known, seen, _hosts(services, host), host)
     now = time.time()
     changed = [item for item in seen if step(known.get(item.key), item, now, timing) != (known.get(item.key), None)]
     if changed:
         with writing(services.catalog) as connection:
             conditions.observe(connection, changed, timing)
+
+
+def _hosts(services: Services, host: str) -> Mapping[str, float] | None:
+    """When a process of each host looked last, this one included; None while Redis is away."""
+    try:
+        return note_host(services.redis, host)
+    except redis.RedisError:
+        return None
 
 
 def _notice_failures(services: Services) -> None:

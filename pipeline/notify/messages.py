@@ -135,9 +135,12 @@ def _worker(_subject: str, facts: Facts) -> tuple[str, str]:
     return str(facts["title"]), str(facts["message"])
 
 
-def _disk(subject: str, facts: Facts) -> tuple[str, str]:
-    return f"Little room on the disk of {subject}", (
-        f"{facts['free_mb']} MB are free, {facts['wanted_mb']} MB are wanted (setting notify_disk_mb). "
+def _disk(_subject: str, facts: Facts) -> tuple[str, str]:
+    setting = facts.get("setting", "notify_disk_mb")
+    why = f" (setting {setting})" if setting else ""
+    title = f"Little room on the disk of {facts['path']}" + (f" on {facts['host']}" if "host" in facts else "")
+    return title, (
+        f"{facts['free_mb']} MB are free, {facts['wanted_mb']} MB are wanted{why}. "
         f"Below {facts['needed_mb']} MB work waits for room."
     )
 

@@ -1,4 +1,4 @@
-"""What the API's process looks at again and again: workers, beat and the disk. Each look makes observations.
+"""What the API's process looks at again and again: workers, beat and the disks. Each look makes observations.
 
 A worker that ended as it should has signed off; one whose heartbeat ends without that is dead. The API looks, and not a
 periodic task: the worker that would run the task may be the one that is dead.
@@ -7,7 +7,8 @@ periodic task: the worker that would run the task may be the one that is dead.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -15,21 +16,19 @@ import redis
 import structlog
 
 from pipeline.catalog.work.conditions import Condition, Key, Observation
-from pipeline.disk import MB, disk_state
+from pipeline.disk import MB, DiskState
 from pipeline.engine.health import is_beating
 from pipeline.engine.heartbeat import living_nodes, served_capabilities, signed_off
 from pipeline.engine.liveness import is_settling
 from pipeline.names import STAGES
+from pipeline.notify.memory import FORGOTTEN_S
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.settings.room import full_disk
+from pipeline.settings.room import disks
 
-__all__ = ["Workers", "absent_for_long", "look", "missing_stages"]
+__all__ = ["Workers", "absent_for_long", "disks_with_limits", "look", "missing_stages"]
 
 log = structlog.get_logger()
-
-FORGOTTEN_S = 86400.0
-"""A dead worker that did not come back within this time is not expected any more."""
 
 
 class Workers:
@@ -62,10 +61,10 @@ class _Seen(NamedTuple):
     at: float
 
 
-def look(services: Services, workers: Workers) -> list[Observation]:
+def look(services: Services, workers: Workers, host: str) -> list[Observation]:
     """Look at everything once. What cannot be looked at is left out: nothing is known of it."""
-    disk = _disk(services.settings)
-    seen = [disk] if disk is not None else []
+    settings = services.settings
+    seen = [_disk(disk, settings, host) for disk in disks_with_limits(settings)]
     try:
         return [*seen, *_processes(services, workers)]
     except redis.RedisError as error:
@@ -87,21 +86,35 @@ def missing_stages(served: Collection[str]) -> list[str]:
     return [stage for stage in STAGES if f"{stage}@{stage}" not in served]
 
 
-def absent_for_long(known: dict[Key, Condition], seen: Collection[Observation]) -> list[Observation]:
+def absent_for_long(
+    known: Mapping[Key, Condition], seen: Collection[Observation], hosts: Mapping[str, float] | None, here: str
+) -> list[Observation]:
     """Observations that end conditions which no look watches any more.
 
-    These are conditions that others reported as over, and dead workers that no process of the API remembers.
+    These are conditions that others reported as over, and, without a report, those of workers and disks that are not
+    expected any more: of a disk of this host that is not in use now, or of a host where no process looks.
+
+    Args:
+        known: the conditions.
+        seen: what was looked at just now.
+        hosts: when a process of each host looked last, in seconds since 1970; None if that is not known.
+        here: this host.
     """
-    looked_at = {observation.key for observation in seen}
-    now = time.time()
+    looked_at, now = {observation.key for observation in seen}, time.time()
+
+    def is_forgotten(key: Key, condition: Condition) -> bool:
+        if key.event == "worker.dead":
+            return abs(now - condition.since) > FORGOTTEN_S
+        host = condition.facts.get("host", "")
+        is_silent = hosts is not None and abs(now - hosts.get(host, condition.since)) > FORGOTTEN_S
+        return key.event == "disk.low" and (host == here or is_silent)
+
+    unseen = {key: condition for key, condition in known.items() if key not in looked_at}
+    forgotten = {key for key, condition in unseen.items() if is_forgotten(key, condition)}
     return [
-        Observation(key.event, key.subject, present=False)
-        for key, condition in known.items()
-        if key not in looked_at
-        and (
-            condition.absent_since is not None
-            or (key.event == "worker.dead" and abs(now - condition.since) > FORGOTTEN_S)
-        )
+        Observation(*key, present=False, forgotten=key in forgotten)
+        for key, condition in unseen.items()
+        if key in forgotten or condition.absent_since is not None
     ]
 
 
@@ -139,16 +152,35 @@ def _beat(services: Services) -> Observation:
     return Observation("worker.dead", "beat", not is_beating(services.redis, services.settings), "error", facts)
 
 
-def _disk(settings: Settings) -> Observation | None:
-    """The disk with little room; None where the system cannot say."""
-    wanted_mb = max(settings.notify_disk_mb, settings.min_free_mb)
-    state = full_disk(settings) or disk_state(settings.data_dir, wanted_mb * MB, "notify_disk_mb")
-    if state is None:
-        return None
+def disks_with_limits(settings: Settings) -> list[DiskState]:
+    """Each disk that work writes to, named by the first folder on it.
+
+    `needed_bytes` and `setting` are the limit of the disk: less than that is reported.
+    """
+    by_device: dict[int, DiskState] = {}
+    for disk in disks(settings):
+        wanted = _with_limit(disk, settings)
+        known = by_device.setdefault(disk.device, wanted)
+        if known.needed_bytes < wanted.needed_bytes:
+            by_device[disk.device] = replace(wanted, path=known.path)
+    return list(by_device.values())
+
+
+def _with_limit(disk: DiskState, settings: Settings) -> DiskState:
+    """The disk with the limit of its reports; that of the system's temporary folder, which has no setting, stays."""
+    limit = settings.notify_disk_mb * MB
+    if not disk.setting or limit <= disk.needed_bytes:
+        return disk
+    return replace(disk, needed_bytes=limit, setting="notify_disk_mb")
+
+
+def _disk(disk: DiskState, settings: Settings, host: str) -> Observation:
     facts = {
-        "path": state.path,
-        "free_mb": state.free_bytes // MB,
-        "wanted_mb": wanted_mb,
+        "host": host,
+        "path": disk.path,
+        "free_mb": disk.free_bytes // MB,
+        "wanted_mb": disk.needed_bytes // MB,
         "needed_mb": settings.min_free_mb,
+        "setting": disk.setting,
     }
-    return Observation("disk.low", str(settings.data_dir), state.full, "error", facts)
+    return Observation("disk.low", f"{host}:{disk.path}", disk.full, "error", facts)

@@ -49,13 +49,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen just now: whether the trouble is there, and what its report says."""
+    """What was seen just now: whether the trouble is there, and what its report says.
+
+    `forgotten`: no one can say any more whether it is there. It ends without a report.
+    """
 
     event: str
     subject: str
     present: bool
     severity: str = "warning"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    forgotten: bool = False
 
     @property
     def key(self) -> Key:
@@ -80,7 +84,7 @@ def step(
             return replace(before, since=since, absent_since=None), None
         raised = now - since >= timing.raise_after_s
         return Condition(since, raised, None, seen.severity, seen.facts), "raised" if raised else None
-    if before is None or not before.raised:
+    if before is None or not before.raised or seen.forgotten:
         return None, None
     absent_since = now if before.absent_since is None else min(before.absent_since, now)
     if now - absent_since >= timing.clear_after_s:

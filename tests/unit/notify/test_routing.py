@@ -44,7 +44,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "examples": [{"source": "/a.pdf", "code": "encrypted", "message": "It is encrypted.", "collection": "c"}],
     },
     "worker.dead": {"title": "Worker embed-1 is dead", "message": "Start it again."},
-    "disk.low": {"path": "/data", "free_mb": 200, "wanted_mb": 1024, "needed_mb": 256},
+    "disk.low": {"host": "a", "path": "/data", "free_mb": 200, "wanted_mb": 1024, "needed_mb": 256, "setting": "x"},
     "watch.held": {"files": 40, "reason": "many_gone", "message": "40 files are missing."},
     "verify.drift": {"collections": [{"collection": "documents", "points": 3, "expected": 5}]},
     "backup.failed": {"folder": "/backup", "message": "The disk is full."},
@@ -252,5 +252,5 @@ def test_a_message_counts_all_and_has_words_for_every_event(events: list[str]) -
 def test_the_end_of_trouble_is_named_as_such() -> None:
     over = Notice("1", "disk.low", "/data", "error", cleared=True, at=1e9, facts=FACTS["disk.low"])
     message = json.loads(body_of("delivery", "ops", 2e9, [over]))
-    assert message["title"] == "Over: Little room on the disk of /data"
+    assert message["title"] == "Over: Little room on the disk of /data on a"
     assert message["severity"] == "error"
