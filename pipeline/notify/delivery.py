@@ -14,9 +14,9 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import due_deliveries, notices, outbox
 from pipeline.catalog.work.due_deliveries import Delivery
 from pipeline.engine.metrics import count_notification
-from pipeline.errors import HookRefused
 from pipeline.gates_for_tests import NOTIFIED, pass_gate
-from pipeline.notify.base import Notification, SendError
+from pipeline.notify.attempt import Answer, send_once
+from pipeline.notify.base import Notification
 from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders, can_send, channel_of
 from pipeline.notify.routing import route
@@ -77,20 +77,18 @@ async def _wait(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
 
 async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> None:
     """Try once, and store how it went."""
-    status, error, final = None, None, delivery.tries >= MAX_TRIES
+    answer = await _try(services, senders, delivery)
+    await asyncio.to_thread(pass_gate, NOTIFIED, delivery.id)
+    await asyncio.to_thread(_record, services, delivery, answer)
+
+
+async def _try(services: Services, senders: Senders, delivery: Delivery) -> Answer:
     try:
         body = await asyncio.to_thread(_body, services, delivery)
-        sender = senders.of(delivery.url)
-        async with asyncio.timeout(sender.timeout_s):
-            status = await sender.send(Notification(delivery.id, delivery.url, delivery.secret, body))
-    except HookRefused as refused:
-        error, final = refused.message, True
-    except SendError as failed:
-        status, error, final = failed.status, failed.message, final or failed.final
-    except OSError as failed:  # TimeoutError is one
-        error = f"{type(failed).__name__}: {failed}"
-    await asyncio.to_thread(pass_gate, NOTIFIED, delivery.id)
-    await asyncio.to_thread(_record, services, delivery, status, error, final=final)
+    except Exception as failed:  # it counts as a try, as a fault of a sender does, and so has an end
+        log.exception("notify.no_body", delivery=delivery.id)
+        return Answer(error=f"The message cannot be made: {type(failed).__name__}: {failed}")
+    return await send_once(senders, Notification(delivery.id, delivery.url, delivery.secret, body))
 
 
 def _claim(services: Services, limit: int) -> list[Delivery]:
@@ -128,15 +126,22 @@ def _notice_body(services: Services, delivery: Delivery, rule: str) -> str:
     return body_of(delivery.id, rule, time.time(), reported)
 
 
-def _record(services: Services, delivery: Delivery, status: int | None, error: str | None, *, final: bool) -> None:
-    """Store the outcome of a try: delivered, to be tried after a pause, or given up if `final`."""
-    pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
+def _record(services: Services, delivery: Delivery, answer: Answer) -> None:
+    """Store the outcome of a try: delivered, to be tried after a pause, or given up."""
+    is_last = answer.final or delivery.tries >= MAX_TRIES
+    pause_s = None if is_last else backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
-        if error is None and status is not None:
-            outcome = "delivered"
-            outbox.mark_delivered(connection, delivery.id, status)
+        if answer.accepted:
+            outbox.mark_delivered(connection, delivery.id, answer.status or 0)
         else:
-            outcome = "failed" if final else "retried"
-            outbox.mark_failed(connection, delivery.id, status, error or "", None if final else pause_s)
+            outbox.mark_failed(connection, delivery.id, answer.status, answer.error or "", pause_s)
+    outcome = "delivered" if answer.accepted else "failed" if is_last else "retried"
     count_notification(services.redis, channel_of(delivery.url), outcome)
-    log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, rule=delivery.rule, status=status, error=error)
+    log.info(
+        "webhook.sent",
+        delivery=delivery.id,
+        job=delivery.job_id,
+        rule=delivery.rule,
+        status=answer.status,
+        error=answer.error,
+    )

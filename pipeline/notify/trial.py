@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog.work.notices import Notice
-from pipeline.errors import HookRefused, UnknownId
-from pipeline.notify.base import Notification, SendError
+from pipeline.errors import UnknownId
+from pipeline.notify.attempt import send_once
+from pipeline.notify.base import Notification
 from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders
 from pipeline.settings import NotifyRule, Settings
@@ -55,15 +56,6 @@ async def _send(senders: Senders, rule: NotifyRule, address: str) -> Outcome:
     delivery_id, now = str(uuid.uuid4()), time.time()
     notice = Notice(delivery_id, "test", "test", "info", cleared=False, at=now, facts={"rule": rule.name})
     body = body_of(delivery_id, rule.name, now, [notice]).encode()
-    status, error = None, None
-    try:
-        sender = senders.of(address)
-        async with asyncio.timeout(sender.timeout_s):
-            status = await sender.send(Notification(delivery_id, address, rule.secret or "", body))
-    except HookRefused as refused:
-        error = f"{refused.message} {refused.hint}"
-    except SendError as failed:
-        status, error = failed.status, failed.message
-    except OSError as failed:  # TimeoutError is one
-        error = f"{type(failed).__name__}: {failed}"
-    return Outcome(rule.name, address, error is None, status, error)
+    answer = await send_once(senders, Notification(delivery_id, address, rule.secret or "", body))
+    error = f"{answer.error} {answer.hint}".strip() if answer.error is not None else None
+    return Outcome(rule.name, address, answer.accepted, answer.status, error)

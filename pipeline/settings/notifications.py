@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.settings.urls import check_mail_server
+
 __all__ = ["BUILTIN_TEMPLATES", "EventName", "Notifications", "NotifyRule", "Severity"]
 
 EventName: TypeAlias = Literal[
@@ -30,7 +32,6 @@ QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 MAILBOX = re.compile(r"mailto:[^@\s,<>]+@[^@\s,<>]+")
 TEMPLATED = re.compile(r"([a-z0-9_-]+)\+https?://\S+")
 LEAST_SECRET = 16
-SMTP_SCHEMES = ("smtp", "smtps", "smtp+plain")
 
 
 class NotifyRule(BaseModel):
@@ -134,8 +135,8 @@ class Notifications(BaseModel):
     @field_validator("smtp_url", mode="after")
     @classmethod
     def _check_server(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme not in SMTP_SCHEMES or not urlsplit(value).hostname):
-            raise ValueError("it begins with smtp:// (STARTTLS), smtps:// or smtp+plain://, and names a host")
+        if value is not None:
+            check_mail_server(value)
         return value
 
     @model_validator(mode="after")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import BadRequest
+from pipeline.notify.mail import server_of
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.printable import MASK, printable_settings
 from pipeline.stack import settings_environment
@@ -77,6 +81,36 @@ def test_mail_needs_a_server_and_a_sender() -> None:
         load_settings({"notify": [RULE]})
     with pytest.raises(BadRequest, match=r"smtp_url.*begins with smtp://"):
         load_settings({"smtp_url": "mail.example.org"})
+
+
+WRONG_SERVERS = {
+    "smtp://me:top/word@mail.example.org": "names a host and, if need be, the number of a port",
+    "smtp://me:top#word@mail.example.org": "names a host",
+    "smtp://me:top?word@mail.example.org": "names a host",
+    "smtp://me:25/top-word@mail.example.org": "/ is written %2F",
+    "smtp://me:25#top-word@mail.example.org": "# %23",
+    "smtps://mail.example.org?top=word": "nothing follows the host",
+    "smtp://mail.example.org:abc": "the number of a port",
+    "smtp://mail.example.org:99999": "the number of a port",
+    "smtp://me:to[p-word@mail.example.org": "the number of a port",
+    "smtp://": "names a host",
+}
+
+
+@pytest.mark.parametrize("url", WRONG_SERVERS)
+@pytest.mark.usefixtures("folder")
+def test_a_mail_server_that_cannot_be_meant_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        load_settings({"smtp_url": url})
+    assert WRONG_SERVERS[url] in refused.value.message
+    assert "top" not in refused.value.message
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_every_user_and_password_that_is_percent_encoded_arrives(user: str, password: str) -> None:
+    url = f"smtp://{quote(user, safe='')}:{quote(password, safe='')}@mail.example.org:2525"
+    server = server_of(str(Settings(smtp_url=url).smtp_url))
+    assert (server.user, server.password, server.host, server.port) == (user, password, "mail.example.org", 2525)
 
 
 def test_secrets_are_masked() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from pipeline.catalog.database import schema as tables
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries, hooks
 from pipeline.catalog.work import jobs, outbox
@@ -48,6 +49,8 @@ class PostBox:
             raise SendError("The box is full.", 507)
         if notification.address.endswith("away"):
             raise ConnectionRefusedError("no such street")
+        if notification.address.endswith("broken"):
+            raise ZeroDivisionError("a fault of the sender")
         return 250
 
     def close(self) -> None:
@@ -134,6 +137,7 @@ def test_an_accepted_notification_is_delivered_with_its_status(services: Service
     [
         ("post://full", 507, "The box is full."),
         ("post://away", None, "ConnectionRefusedError: no such street"),
+        ("post://broken", None, "ZeroDivisionError: a fault of the sender"),
     ],
 )
 def test_a_transient_delivery_error_is_retried_after_a_pause(
@@ -146,6 +150,18 @@ def test_a_transient_delivery_error_is_retried_after_a_pause(
     assert (row.status, row.error, row.tries, row.ended_at) == (status, error, 1, None)
     assert row.due_at > row.created_at
     assert row.body is not None
+
+
+def test_a_message_that_cannot_be_made_is_an_error_that_is_stored(services: Services, boxes: list[PostBox]) -> None:
+    enqueue(services, "post://box", tries=MAX_TRIES - 1)
+    with writing(services.catalog) as connection:
+        connection.execute(tables.jobs.delete())
+
+    row = asyncio.run(deliver(services, ended))
+
+    assert (row.state, row.tries, row.body) == ("failed", MAX_TRIES, None)
+    assert row.error.startswith("The message cannot be made: UnknownId: ")
+    assert boxes == []
 
 
 def test_a_delivery_fails_after_its_last_try(services: Services, boxes: list[PostBox]) -> None:
