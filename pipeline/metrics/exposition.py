@@ -11,9 +11,10 @@ from prometheus_client.registry import Collector
 
 from pipeline.catalog.work.failure_list import FailureClass, FailureFilter, count_classes
 from pipeline.catalog.work.kept_value import KeptValue
+from pipeline.catalog.work.scheduled_runs import last_ends
 from pipeline.catalog.work.stage_load import stage_loads, waiting_batches
 from pipeline.engine.broker import queue_contents
-from pipeline.metrics import counters, documents, queues, storage, workers
+from pipeline.metrics import counters, documents, queues, schedule, storage, workers
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 
@@ -54,6 +55,9 @@ class Metrics:
             yield from queues.messages(system.queues)
         yield from workers.workers(workers.read_workers(services.redis))
         yield from workers.processes(system.processes)
+        with services.catalog.connect() as connection:
+            ends = last_ends(connection)
+        yield from schedule.last_ends(ends)
         yield from storage.disk(system.disk)
         yield from storage.sizes(self._sizes.get(at_once=True))
         yield storage.redis_memory(services.redis)

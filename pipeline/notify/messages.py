@@ -165,6 +165,13 @@ def _backup(subject: str, facts: Facts) -> tuple[str, str]:
     return "A backup failed", f"{subject}: {facts['message']}"
 
 
+def _schedule(subject: str, facts: Facts) -> tuple[str, str]:
+    return f"Scheduled work failed: {subject}", (
+        f"It failed {facts['tries']} times: {facts['message']}\n"
+        f"See: docrelay schedule\nOnce the cause is mended: docrelay schedule run {subject}"
+    )
+
+
 def _test(_subject: str, facts: Facts) -> tuple[str, str]:
     return "A test", f"docrelay notify test has sent this by the rule {facts['rule']}."
 
@@ -177,6 +184,7 @@ WORDS: Mapping[str, Callable[[str, Facts], tuple[str, str]]] = {
     "watch.held": _held,
     "verify.drift": _drift,
     "backup.failed": _backup,
+    "schedule.failed": _schedule,
     "test": _test,
 }
 """Title and text of each event, by its subject and facts."""

@@ -16,7 +16,14 @@ from pipeline.settings.urls import check_mail_server
 __all__ = ["BUILTIN_TEMPLATES", "EventName", "Notifications", "NotifyRule", "Severity"]
 
 EventName: TypeAlias = Literal[
-    "job.finished", "documents.failed", "worker.dead", "disk.low", "watch.held", "verify.drift", "backup.failed"
+    "job.finished",
+    "documents.failed",
+    "worker.dead",
+    "disk.low",
+    "watch.held",
+    "verify.drift",
+    "backup.failed",
+    "schedule.failed",
 ]
 """What a rule can name. The names are stored and sent."""
 

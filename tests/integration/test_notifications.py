@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from api_rig import Api, api_on, with_settings
 from documented_rows import DOCS, documented_rows
 from flow_tools import eventually
+from metrics_rig import rows_of
 from ping_server import PingServer, ping_server
 from small_disk import fill, small_disk
 from smtp_server import MailHost, Taken, mail_host
@@ -39,6 +40,7 @@ from pipeline.vectorstore.base import Filter
 
 SECRET = "0123456789abcdef-of-the-rule"
 EVENTS = ["job.finished", "documents.failed", "worker.dead", "disk.low", "watch.held", "verify.drift", "backup.failed"]
+EVENTS += ["schedule.failed"]
 WANTED_MB = 120
 
 
@@ -55,6 +57,7 @@ class Rig:
         """Mails about an event."""
         title = {"worker.dead": "Worker", "disk.low": "Little room", "watch.held": "Deletions are held back"}
         title |= {"verify.drift": "The index differs", "backup.failed": "A backup failed", "job.finished": "Job "}
+        title |= {"schedule.failed": "Scheduled work failed"}
         begin = f"[Docrelay] {'Over: ' if cleared else ''}{title[event]}"
         return [mail for mail in self.mail.taken(to) if mail.message["Subject"].startswith(begin)]
 
@@ -230,6 +233,23 @@ def test_points_that_are_gone_are_reported_until_they_are_mended(rig: Rig) -> No
     assert rig.api.cli.run("verify", "--repair", "--json").code == 0
     rig.arrives("verify.drift", cleared=True)
     assert rig.api.cli.count(Filter(live=True)) == expected
+
+
+def test_periodic_work_that_fails_is_reported_after_its_last_try_until_it_is_done(rig: Rig) -> None:
+    database = rig.api.cli.folder / "catalog.db"
+    rows_of(database, "CREATE TRIGGER refuse BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'not today'); END")
+    rows_of(database, "INSERT INTO events (at, job_id, kind, data) VALUES (1000, 'old', 'job.finished', '{}')")
+    rig.api.cli.quick("schedule", "run", "clean_up")
+    # The next tries come five minutes after each other: the time of the last end is moved.
+    moved = "UPDATE scheduled SET ended_at = ended_at - 400 WHERE name = 'clean_up' AND outcome = 'failed'"
+    tries = "SELECT tries, state FROM scheduled WHERE name = 'clean_up'"
+    for number in (2, 3):
+        rows_of(database, moved)
+        assert eventually(lambda number=number: rows_of(database, tries) == [(number, "idle")], pause=0.2)
+    assert "not today" in text_of(rig.arrives("schedule.failed", "clean_up"))
+    rows_of(database, "DROP TRIGGER refuse")
+    assert rig.api.cli.run("schedule", "run", "clean_up").code == 0
+    rig.arrives("schedule.failed", "clean_up", cleared=True)
 
 
 def test_a_backup_that_fails_is_reported_to_every_address_of_its_rules(rig: Rig, tmp_path: Path) -> None:

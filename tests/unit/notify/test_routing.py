@@ -48,6 +48,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "watch.held": {"files": 40, "reason": "many_gone", "message": "40 files are missing."},
     "verify.drift": {"collections": [{"collection": "documents", "points": 3, "expected": 5}]},
     "backup.failed": {"folder": "/backup", "message": "The disk is full."},
+    "schedule.failed": {"message": "The disk is full.", "tries": 3},
     "test": {"rule": "ops"},
 }  # fmt: skip
 
