@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from itertools import islice
+from collections.abc import Collection
+from typing import TypeAlias
 
 import structlog
 
@@ -20,6 +21,7 @@ from pipeline.notify.base import Notification
 from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders, can_send, channel_of
 from pipeline.notify.routing import route
+from pipeline.notify.slots import choose
 from pipeline.results import iso
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
@@ -28,30 +30,32 @@ __all__ = ["FIRST_PAUSE_S", "deliver_until_cancelled"]
 
 log = structlog.get_logger()
 
-CONCURRENCY = 8
 POLL_S = 1.0
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 3600.0
 MAX_TRIES = 10
 """The last try comes about three hours after the first."""
 
+Sending: TypeAlias = dict[asyncio.Task[None], Delivery]
+
 OMITTED = {"stages", "eta_s", "documents_per_s"}
 """Fields of a job's status that say nothing about a job that has ended."""
 
 
 async def deliver_until_cancelled(services: Services) -> None:
-    """Deliver what is due in the outbox, up to `CONCURRENCY` notifications at once."""
-    running: set[asyncio.Task[None]] = set()
+    """Route notices, and deliver what is due in the outbox, several notifications at once."""
+    running: Sending = {}
     senders = Senders(services.settings)
     try:
         while True:
             try:
                 await asyncio.to_thread(route, services)
-                claimed = await asyncio.to_thread(_claim, services, CONCURRENCY - len(running))
+                claimed = await asyncio.to_thread(_claim, services, list(running.values()))
             except Exception:  # the loop must outlive a catalog that is away
                 log.exception("webhook.claim_failed")
                 claimed = []
-            running |= {asyncio.create_task(_deliver(services, senders, delivery)) for delivery in claimed}
+            for delivery in claimed:
+                running[asyncio.create_task(_deliver(services, senders, delivery))] = delivery
             running = await _wait(running)
     finally:
         for task in running:
@@ -59,20 +63,20 @@ async def deliver_until_cancelled(services: Services) -> None:
         senders.close()
 
 
-async def _wait(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait until the next poll or, if there is no room for another delivery, until one has ended.
+async def _wait(running: Sending) -> Sending:
+    """Wait until the next poll, or until a delivery has ended and leaves room for another.
 
     Returns:
         Those that still run.
     """
-    if len(running) < CONCURRENCY:
-        await asyncio.sleep(POLL_S)
+    if running:
+        await asyncio.wait(running, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
     else:
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(POLL_S)
     for task in running:
         if task.done() and (error := task.exception()) is not None:
             log.error("webhook.failed", exc_info=error)
-    return {task for task in running if not task.done()}
+    return {task: delivery for task, delivery in running.items() if not task.done()}
 
 
 async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> None:
@@ -91,14 +95,17 @@ async def _try(services: Services, senders: Senders, delivery: Delivery) -> Answ
     return await send_once(senders, Notification(delivery.id, delivery.url, delivery.secret, body))
 
 
-def _claim(services: Services, limit: int) -> list[Delivery]:
+def _claim(services: Services, sending: Collection[Delivery]) -> list[Delivery]:
     """Claim due deliveries; the write lock is taken only if there are any.
 
     One that takes a mail server or a template that this process does not have is left to a process that has it.
     """
     with services.catalog.connect() as connection:
-        due = (row for of_rules in (True, False) for row in due_deliveries.list_due(connection, of_rules=of_rules))
-        chosen = [row.id for row in islice((row for row in due if can_send(row.url, services.settings)), limit)]
+        of_rules, of_hooks = (
+            (due for due in due_deliveries.list_due(connection, of_rules=kind) if can_send(due.url, services.settings))
+            for kind in (True, False)
+        )
+        chosen = [due.id for due in choose(of_rules, of_hooks, sending)]
     if not chosen:
         return []
     with writing(services.catalog) as connection:

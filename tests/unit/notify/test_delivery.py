@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from pipeline.settings import Settings
 class PostBox:
     """A sender for addresses post://name; the name says how a delivery ends."""
 
-    timeout_s = 10.0
+    timeout_s = 600.0
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -49,6 +50,8 @@ class PostBox:
             raise SendError("The box is full.", 507)
         if notification.address.endswith("away"):
             raise ConnectionRefusedError("no such street")
+        if notification.address.endswith("silent"):
+            await asyncio.sleep(600)
         if notification.address.endswith("broken"):
             raise ZeroDivisionError("a fault of the sender")
         return 250
@@ -178,6 +181,24 @@ def test_an_address_that_is_refused_is_given_up_at_once(services: Services, boxe
     row = asyncio.run(deliver(services, ended))
 
     assert (row.state, row.status, row.error, row.tries) == ("failed", None, "Nothing goes there.", 1)
+
+
+def test_silent_hosts_of_hooks_leave_room_for_what_comes_after_them(services: Services, boxes: list[PostBox]) -> None:
+    for number in range(3):
+        enqueue(services, "post://a.silent")
+        enqueue(services, f"post://{number}.silent")
+    enqueue(services, "post://box")
+
+    asyncio.run(deliver(services, ended, "post://box"))
+
+    sent = Counter(notification.address for notification in boxes[0].sent)
+    assert sent == {
+        "post://a.silent": 2,
+        "post://0.silent": 1,
+        "post://1.silent": 1,
+        "post://2.silent": 1,
+        "post://box": 1,
+    }
 
 
 @pytest.mark.parametrize("address", ["mailto:ops@example.org", "teams+https://example.org/x"])
