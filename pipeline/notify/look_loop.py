@@ -16,7 +16,7 @@ from pipeline.catalog.work import conditions, new_failures
 from pipeline.catalog.work.conditions import Timing, step
 from pipeline.gates_for_tests import LOOKS, pass_gate
 from pipeline.notify.memory import note_host
-from pipeline.notify.trouble import Workers, absent_for_long, look
+from pipeline.notify.trouble import absent_for_long, look
 from pipeline.services import Services
 
 __all__ = ["look_once", "look_until_cancelled"]
@@ -29,16 +29,15 @@ SETTLE_S = 10.0
 
 async def look_until_cancelled(services: Services) -> None:
     """Look every `notify_check_s` seconds."""
-    workers = Workers()
     while True:
         try:
-            await asyncio.to_thread(look_once, services, workers)
+            await asyncio.to_thread(look_once, services)
         except Exception as error:  # the loop must outlive a service that is away
             log.warning("notify.look_failed", error=f"{type(error).__name__}: {error}")
         await asyncio.sleep(services.settings.notify_check_s)
 
 
-def look_once(services: Services, workers: Workers) -> None:
+def look_once(services: Services) -> None:
     """Look at everything, and store what has changed; the write lock is taken only if anything has."""
     pass_gate(LOOKS, str(os.getpid()))
     _notice_failures(services)
@@ -46,7 +45,7 @@ def look_once(services: Services, workers: Workers) -> None:
     with services.catalog.connect() as connection:
         known = conditions.list_all(connection)
     host = socket.gethostname()
-    seen = look(services, workers, host)
+    seen = look(services, host)
     seen += absent_for_long(known, seen, _hosts(services, host), host)
     now = time.time()
     changed = [item for item in seen if step(known.get(item.key), item, now, timing) != (known.get(item.key), None)]

@@ -10,7 +10,7 @@ import redis
 from pipeline.engine.heartbeat import text
 from pipeline.names import PREFIX
 
-__all__ = ["FORGOTTEN_S", "HOSTS", "note_host"]
+__all__ = ["FORGOTTEN_S", "HOSTS", "KEPT_S", "note_host"]
 
 FORGOTTEN_S = 86400.0
 """A host or a worker that was not seen for this time is not expected any more."""
@@ -19,6 +19,7 @@ HOSTS = f"{PREFIX}notify_hosts"
 """Redis key of a hash: when a process of each host looked last, in seconds since 1970."""
 
 KEPT_S = int(7 * FORGOTTEN_S)
+"""What is kept in Redis goes after this time without a look."""
 
 
 def note_host(connection: redis.Redis, host: str) -> Mapping[str, float]:

@@ -7,10 +7,8 @@ periodic task: the worker that would run the task may be the one that is dead.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import NamedTuple
 
 import redis
 import structlog
@@ -18,67 +16,37 @@ import structlog
 from pipeline.catalog.work.conditions import Condition, Key, Observation
 from pipeline.disk import MB, DiskState
 from pipeline.engine.health import is_beating
-from pipeline.engine.heartbeat import living_nodes, served_capabilities, signed_off
+from pipeline.engine.heartbeat import served_capabilities
 from pipeline.engine.liveness import is_settling
 from pipeline.names import STAGES
+from pipeline.notify.dead_workers import look_for_dead_workers
 from pipeline.notify.memory import FORGOTTEN_S
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.settings.room import disks
 
-__all__ = ["Workers", "absent_for_long", "disks_with_limits", "look", "missing_stages"]
+__all__ = ["absent_for_long", "disks_with_limits", "look", "missing_stages"]
 
 log = structlog.get_logger()
 
 
-class Workers:
-    """The workers that one process has seen alive. A node is one start of the worker of a name."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._seen: dict[str, _Seen] = {}
-
-    def look(self, living: Collection[str], has_signed_off: Callable[[str], bool]) -> list[Observation]:
-        """Compare the nodes that live now with those seen before.
-
-        Args:
-            living: the nodes that have a heartbeat.
-            has_signed_off: whether a node ended as it should.
-        """
-        now = self._clock()
-        self._seen |= {_name(node): _Seen(node, now) for node in living}
-        gone = {name: seen for name, seen in self._seen.items() if seen.node not in living}
-        for name, seen in list(gone.items()):
-            if now - seen.at > FORGOTTEN_S or has_signed_off(seen.node):
-                del self._seen[name], gone[name]
-        return [_worker(name, dead=name in gone) for name in self._seen]
-
-
-class _Seen(NamedTuple):
-    """The node that a worker had last, and when it was seen."""
-
-    node: str
-    at: float
-
-
-def look(services: Services, workers: Workers, host: str) -> list[Observation]:
+def look(services: Services, host: str) -> list[Observation]:
     """Look at everything once. What cannot be looked at is left out: nothing is known of it."""
     settings = services.settings
     seen = [_disk(disk, settings, host) for disk in disks_with_limits(settings)]
     try:
-        return [*seen, *_processes(services, workers)]
+        return [*seen, *_processes(services)]
     except redis.RedisError as error:
         log.warning("notify.workers_unknown", error=str(error))
         return seen
 
 
-def _processes(services: Services, workers: Workers) -> list[Observation]:
+def _processes(services: Services) -> list[Observation]:
     """Workers, the stages that they serve, and beat."""
     if is_settling(services.redis):
         return []  # Redis has just come back, and not every heartbeat with it
-    nodes = living_nodes(services.redis)
     missing = missing_stages(served_capabilities(services.redis))
-    return [*workers.look(nodes, partial(signed_off, services.redis)), *_stages(missing), _beat(services)]
+    return [*look_for_dead_workers(services.redis), *_stages(missing), _beat(services)]
 
 
 def missing_stages(served: Collection[str]) -> list[str]:
@@ -116,19 +84,6 @@ def absent_for_long(
         for key, condition in unseen.items()
         if key in forgotten or condition.absent_since is not None
     ]
-
-
-def _name(node: str) -> str:
-    return node.rpartition("@")[0]
-
-
-def _worker(name: str, *, dead: bool) -> Observation:
-    facts = {
-        "title": f"Worker {name} is dead",
-        "message": "Its heartbeat ended without a sign-off, and no worker of this name has started since. Its tasks "
-        "go to other workers; start it again.",
-    }
-    return Observation("worker.dead", f"worker {name}", dead, "warning", facts)
 
 
 def _stages(missing: Collection[str]) -> list[Observation]:

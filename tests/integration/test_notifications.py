@@ -30,6 +30,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries, delivery_notices, failures, hooks, jobs, notices
 from pipeline.catalog.work import notices as recorded
 from pipeline.disk import MB
+from pipeline.engine.heartbeat import living_nodes
 from pipeline.gates_for_tests import LOOKS, NOTIFIED
 from pipeline.notify import deadman
 from pipeline.notify.http_request import CheckedHttp
@@ -192,7 +193,31 @@ def test_a_worker_that_dies_is_reported_and_one_that_ends_is_not(rig: Rig) -> No
         assert "Worker dies is dead" in rig.arrives("worker.dead", cleared=True).message["Subject"]
         again.terminate()
         assert again.wait(60) == 0
-    assert len(rig.of("worker.dead")) == 1
+    assert [mail.message["Subject"] for mail in rig.of("worker.dead")] == ["[Docrelay] Worker dies is dead"]
+
+
+def test_a_worker_that_dies_is_reported_though_another_has_its_name_and_the_api_died_with_it(rig: Rig) -> None:
+    gates = rig.api.cli.gates
+    with rig.api.cli.services() as services:
+        environment = {**rig.api.cli.environment, "DOCRELAY_REDIS_URL": str(services.settings.redis_url)}
+
+        def twin_nodes() -> int:
+            return sum(node.startswith("twin@") for node in living_nodes(services.redis))
+
+        first, second = (rig.api.cli.start("worker", "store", "--name", "twin", env=environment) for _ in range(2))
+        assert eventually(lambda: twin_nodes() == 2)
+        wait_for_a_look(rig)  # which has seen both
+        with gates.closed(LOOKS):
+            gates.arrived(LOOKS)
+            os.kill(first.pid, signal.SIGKILL)
+            assert eventually(lambda: twin_nodes() == 1)
+            rig.api.kill()
+        assert "1 of this name live" in text_of(rig.arrives("worker.dead", "Worker twin is dead"))
+        again = rig.api.cli.start("worker", "store", "--name", "twin", env=environment)
+        rig.arrives("worker.dead", "Worker twin is dead", cleared=True)
+        for process in (second, again):
+            process.terminate()
+            assert process.wait(60) == 0
 
 
 def test_little_room_on_the_disk_is_reported_and_its_end(rig: Rig) -> None:

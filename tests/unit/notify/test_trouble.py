@@ -17,7 +17,7 @@ from pipeline.names import STAGES
 from pipeline.notify.look_loop import look_once
 from pipeline.notify.memory import FORGOTTEN_S
 from pipeline.notify.messages import words_of
-from pipeline.notify.trouble import Workers, absent_for_long, disks_with_limits, look, missing_stages
+from pipeline.notify.trouble import absent_for_long, disks_with_limits, look, missing_stages
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -29,22 +29,6 @@ def test_a_stage_is_missing_if_no_worker_serves_it_on_its_queue() -> None:
     assert missing_stages(served) == []
     assert missing_stages(served - {"embed@embed", "ocr@ocr"}) == ["ocr", "embed"]
     assert missing_stages({"embed@elsewhere"}) == list(STAGES)
-
-
-def test_a_worker_is_dead_until_it_is_back_has_signed_off_or_was_gone_for_a_day() -> None:
-    now = [0.0]
-    workers = Workers(lambda: now[0])
-
-    def dead(*living: str, signed_off: tuple[str, ...] = ()) -> dict[str, bool]:
-        seen = workers.look(living, signed_off.__contains__)
-        return {item.subject.removeprefix("worker "): item.present for item in seen}
-
-    assert dead("a@1", "b@1", "c@1") == {"a": False, "b": False, "c": False}
-    assert dead("a@1", signed_off=("c@1",)) == {"a": False, "b": True}
-    assert dead("a@2", "b@2") == {"a": False, "b": False}
-    assert dead("a@2") == {"a": False, "b": True}
-    now[0] += FORGOTTEN_S + 1
-    assert dead("a@2") == {"a": False}
 
 
 def test_conditions_end_that_are_over_and_those_that_nobody_watches_are_forgotten() -> None:
@@ -91,8 +75,8 @@ def test_the_same_folder_on_two_hosts_is_two_conditions(tmp_path: Path) -> None:
     timing = Timing(0.05, 0.0)
     for _ in range(3):
         with writing(low.catalog) as connection:
-            conditions.observe(connection, look(low, Workers(), "full-host"), timing)
-            conditions.observe(connection, look(Services(roomy), Workers(), "other-host"), timing)
+            conditions.observe(connection, look(low, "full-host"), timing)
+            conditions.observe(connection, look(Services(roomy), "other-host"), timing)
         time.sleep(0.1)
     with low.catalog.connect() as connection:
         (told,) = connection.execute(notices.select()).all()
@@ -109,7 +93,7 @@ def test_every_disk_that_work_writes_to_is_looked_at_with_its_own_limit(
         settings = Settings(data_dir=tmp_path / "data", redis_url="redis://127.0.0.1:1/0", **wanted)
         fill(spool / "filler", leave_bytes=30 << 20)
 
-        found = look(Services(settings), Workers(), "h")
+        found = look(Services(settings), "h")
 
         limits = {item.facts["path"]: (item.facts["wanted_mb"], item.facts["setting"]) for item in found}
         assert limits == {
@@ -135,7 +119,7 @@ def test_the_disk_is_looked_at_though_redis_is_away(tmp_path: Path) -> None:
         conditions.observe(connection, [held], Timing())
         conditions.observe(connection, [Observation("watch.held", "/folder", present=False)], Timing())
     for _ in range(2):
-        look_once(services, Workers())
+        look_once(services)
         time.sleep(0.3)  # longer than both intervals; a longer wait changes nothing
     with services.catalog.connect() as connection:
         rows = connection.execute(notices.select().order_by(notices.c.at)).all()
