@@ -51,13 +51,14 @@ def notify_test(
     json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Send a test message by every rule now, and say what became of it."""
+    """Send a test message by every rule now, call the dead-man URL, and say what became of it."""
     import asyncio
 
     from pipeline.notify.trial import choose, send_tests
 
     settings = local_settings_of(context, data_dir)
-    outcomes = asyncio.run(send_tests(settings, choose(settings, rule)))
+    deadman_url = settings.deadman_url if rule is None else None
+    outcomes = asyncio.run(send_tests(settings, choose(settings, rule), deadman_url))
     if json:
         print_json({"tests": [asdict(outcome) for outcome in outcomes]})
     for outcome in outcomes if not json else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
@@ -11,7 +12,7 @@ from pipeline.errors import HookRefused
 from pipeline.notify.base import Notification, SendError
 from pipeline.notify.registry import Senders
 
-__all__ = ["Answer", "send_once"]
+__all__ = ["Answer", "answer_of", "send_once"]
 
 log = structlog.get_logger()
 
@@ -31,12 +32,21 @@ class Answer:
         return self.error is None
 
 
-async def send_once(senders: Senders, notification: Notification) -> Answer:
-    """Send, within the time that the sender has."""
-    try:
-        sender = senders.of(notification.address)
+async def send_once(senders: Senders, notification: Notification, *, of_rule: bool) -> Answer:
+    """Send to an address of a rule, or of a hook, within the time that the sender has."""
+
+    async def send() -> int:
+        sender = senders.of(notification.address, of_rule=of_rule)
         async with asyncio.timeout(sender.timeout_s):
-            return Answer(status=await sender.send(notification))
+            return await sender.send(notification)
+
+    return await answer_of(send())
+
+
+async def answer_of(sending: Awaitable[int]) -> Answer:
+    """Wait for the status with which a receiver accepts."""
+    try:
+        return Answer(status=await sending)
     except HookRefused as refused:
         return Answer(error=refused.message, hint=refused.hint, final=True)
     except SendError as failed:
@@ -44,5 +54,5 @@ async def send_once(senders: Senders, notification: Notification) -> Answer:
     except OSError as failed:  # TimeoutError is one
         return Answer(error=f"{type(failed).__name__}: {failed}")
     except Exception as failed:  # the entry point of a try: a fault of a sender counts, and so has an end
-        log.exception("notify.sender_failed", delivery=notification.id)
+        log.exception("notify.sender_failed")
         return Answer(error=f"{type(failed).__name__}: {failed}")

@@ -92,7 +92,8 @@ async def _try(services: Services, senders: Senders, delivery: Delivery) -> Answ
     except Exception as failed:  # it counts as a try, as a fault of a sender does, and so has an end
         log.exception("notify.no_body", delivery=delivery.id)
         return Answer(error=f"The message cannot be made: {type(failed).__name__}: {failed}")
-    return await send_once(senders, Notification(delivery.id, delivery.url, delivery.secret, body))
+    notification = Notification(delivery.id, delivery.url, delivery.secret, body)
+    return await send_once(senders, notification, of_rule=delivery.rule is not None)
 
 
 def _claim(services: Services, sending: Collection[Delivery]) -> list[Delivery]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pipeline.settings.urls import check_mail_server
+from pipeline.settings.urls import check_mail_server, read_web_url
 
 __all__ = ["BUILTIN_TEMPLATES", "EventName", "Notifications", "NotifyRule", "Severity"]
 
@@ -47,7 +47,7 @@ class NotifyRule(BaseModel):
     Args:
         name: the rule in lists and commands.
         events: at least one.
-        to: addresses: `mailto:NAME@HOST`, `https://…` (a signed webhook), `slack+https://…`, `ntfy+https://…`.
+        to: addresses, also private ones: `mailto:NAME@HOST`, `https://…` (a signed webhook), `slack+https://…`, `ntfy+https://…`.
         minimum_severity: events of less severity are not reported; a job without a failed document is `info`.
         quiet_hours: `HH:MM-HH:MM` in `timezone`; what is no error waits until they end.
         timezone: a name of the IANA database, such as `Europe/Berlin`.
@@ -88,8 +88,9 @@ class NotifyRule(BaseModel):
     @classmethod
     def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
-            is_url = urlsplit(address).scheme in ("http", "https") or TEMPLATED.fullmatch(address)
-            if not is_url and not MAILBOX.fullmatch(address):
+            if "://" in address and not address.startswith("mailto:"):
+                read_web_url(address.partition("+")[2] if TEMPLATED.fullmatch(address) else address)
+            elif not MAILBOX.fullmatch(address):
                 raise ValueError(f"{address!r} is neither mailto:NAME@HOST nor a URL")
             if value.count(address) > 1:
                 raise ValueError(f"{address} is named twice")
@@ -144,6 +145,13 @@ class Notifications(BaseModel):
     def _check_server(cls, value: str | None) -> str | None:
         if value is not None:
             check_mail_server(value)
+        return value
+
+    @field_validator("deadman_url", mode="after")
+    @classmethod
+    def _check_deadman(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_web_url(value)
         return value
 
     @model_validator(mode="after")

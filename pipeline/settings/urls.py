@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["check_mail_server"]
+__all__ = ["WEB_PORTS", "WebUrl", "check_mail_server", "read_web_url"]
 
 SMTP_SCHEMES = ("smtp", "smtps", "smtp+plain")
+
+MAX_LENGTH = 2000
+WEB_PORTS = {"http": 80, "https": 443}
+
+
+class WebUrl(NamedTuple):
+    """The parts of an http:// or https:// URL; `path` begins with a slash and holds the query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def read_web_url(url: str) -> WebUrl:
+    """Read a URL to which messages are sent.
+
+    Raises:
+        ValueError: it is none, or not of the form that every server takes.
+    """
+    if len(url) > MAX_LENGTH or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("The URL is plain ASCII without spaces, and at most 2000 characters.")
+    parts = _parts(url)
+    if parts is None:
+        raise ValueError("The URL cannot be read.")
+    if parts.scheme not in WEB_PORTS or not parts.hostname:
+        raise ValueError("The URL begins with http:// or https:// and names a host.")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("The URL holds no user and no password.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return WebUrl(parts.scheme, parts.hostname, parts.port or WEB_PORTS[parts.scheme], path)
 
 
 def check_mail_server(url: str) -> None:

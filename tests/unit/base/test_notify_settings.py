@@ -60,6 +60,9 @@ WRONG = {
     "notify[0].events[0] (from the command line): Input should be 'job.finished'": {"events": ["job.done"]},
     "notify[0].event (from the command line)": {"event": "disk.low"},
     "notify[0].events (from the command line): Field required": {"events": ...},
+    "begins with http:// or https:// and names a host": {"to": ["ftp://example.org/hook"], "secret": "s" * 16},
+    "notify[0].to (from the command line): Value error, The URL holds no user": {"to": ["slack+https://me:my@chat/x"]},
+    "The URL cannot be read": {"to": ["slack+https://chat:port/x"]},
     "is named twice": {"to": ["mailto:a@example.org"] * 2},
     "two rules have the name ops": [RULE, RULE],
 }
@@ -81,6 +84,14 @@ def test_mail_needs_a_server_and_a_sender() -> None:
         load_settings({"notify": [RULE]})
     with pytest.raises(BadRequest, match=r"smtp_url.*begins with smtp://"):
         load_settings({"smtp_url": "mail.example.org"})
+
+
+@pytest.mark.parametrize("url", ["hc-ping.com/x", "ftp://hc-ping.com/x", "https://", "https://hc-ping.com:x/"])
+@pytest.mark.usefixtures("folder")
+def test_a_dead_man_url_that_cannot_be_called_is_refused(url: str) -> None:
+    with pytest.raises(BadRequest, match="deadman_url"):
+        load_settings({"deadman_url": url})
+    assert load_settings({"deadman_url": "http://kuma.internal:3001/api/push/x?status=up"}).deadman_url
 
 
 WRONG_SERVERS = {

@@ -222,8 +222,11 @@ def test_a_process_without_the_sender_leaves_a_delivery_to_one_that_has_it(
 def test_every_scheme_has_a_sender_that_is_made_once(tmp_path: Path) -> None:
     senders = Senders(Settings(data_dir=tmp_path))
 
-    assert isinstance(senders.of("http://example.org/"), WebhookSender)
-    assert senders.of("HTTPS://example.org/") is senders.of("http://example.org/")
+    for of_rule in (False, True):
+        sender = senders.of("http://example.org/", of_rule=of_rule)
+        assert isinstance(sender, WebhookSender)
+        assert senders.of("HTTP://example.org/", of_rule=of_rule) is sender
+    assert senders.of("http://example.org/", of_rule=False) is not senders.of("http://example.org/", of_rule=True)
     senders.close()
 
 
