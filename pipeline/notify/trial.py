@@ -1,4 +1,4 @@
-"""A test message by every rule, sent at once, past the outbox, quiet hours and digest windows; a call of the dead-man URL."""
+"""A test message by every rule, past the outbox, quiet hours and digest windows; a call of the dead-man URL."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipeline.notify.deadman import call_once
 from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders
 from pipeline.settings import NotifyRule, Settings
+from pipeline.settings.masking import masked_address
 
 __all__ = ["Outcome", "choose", "send_tests"]
 
@@ -26,7 +27,7 @@ DEADMAN = "deadman_url"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one test message or call; `status` and `error` as a delivery has them."""
+    """What became of one test message or call; `status` and `error` as a delivery has them, the address masked."""
 
     rule: str
     address: str
@@ -72,4 +73,4 @@ async def _call(url: str) -> Outcome:
 
 def _outcome(rule: str, address: str, answer: Answer) -> Outcome:
     error = f"{answer.error} {answer.hint}".strip() if answer.error is not None else None
-    return Outcome(rule, address, answer.accepted, answer.status, error)
+    return Outcome(rule, masked_address(address), answer.accepted, answer.status, error)

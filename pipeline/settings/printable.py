@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pipeline.settings.masking import MASK, masked_address, without_password
 from pipeline.settings.notifications import NotifyRule
 from pipeline.settings.schema import Settings
 
@@ -16,7 +17,6 @@ SECRETS = frozenset({"qdrant_api_key", "embedding_api_key", "passwords"})
 URLS = frozenset(
     {"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url", "smtp_url", "traces_url"}
 )
-MASK = "********"
 
 
 def printable_settings(settings: Settings) -> dict[str, Any]:
@@ -40,31 +40,15 @@ def _rules(rules: Sequence[NotifyRule]) -> list[dict[str, Any]]:
 
 
 def _rule(rule: NotifyRule) -> dict[str, Any]:
-    """A rule of notifications without its secret, and its URLs without their path, which may be one."""
     said = rule.model_dump(mode="json")
-    addresses = [_without_path(address) if "://" in address else address for address in rule.to]
-    return {**said, "to": addresses, "secret": MASK if rule.secret else None}
-
-
-def _without_path(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}/{MASK}"
-
-
-def _without_password(url: str) -> str:
-    """The URL with its password masked, and all values of its query, because one of them may be a password too."""
-    scheme, slashes, rest = url.partition("://")
-    account, at, location = rest.rpartition("@")
-    user, colon, _ = account.partition(":")
-    address, mark, query = location.partition("?")
-    values = "&".join(f"{pair.partition('=')[0]}={MASK}" for pair in query.split("&")) if mark else ""
-    return f"{scheme}{slashes}{user}{colon}{MASK if colon else ''}{at}{address}{mark}{values}"
+    return {**said, "to": [masked_address(address) for address in rule.to], "secret": MASK if rule.secret else None}
 
 
 MASKED: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(SECRETS, lambda _value: MASK),
-    **dict.fromkeys(URLS, _without_password),
-    "deadman_url": _without_path,
+    **dict.fromkeys(URLS, without_password),
+    "deadman_url": masked_address,
     "notify": _rules,
+    "notify_templates": lambda templates: dict.fromkeys(templates, MASK),
 }
 """How settings are shown that hold secrets."""

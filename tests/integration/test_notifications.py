@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -37,6 +38,7 @@ from pipeline.notify.http_request import CheckedHttp
 from pipeline.notify.webhook_signature import verify
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.settings.masking import MASK
 from pipeline.vectorstore.base import Filter
 
 SECRET = "0123456789abcdef-of-the-rule"
@@ -408,7 +410,7 @@ def check_test(rig: Rig) -> None:
     assert [test["accepted"] for test in tests if test["rule"] == "deadman_url"] == [True]
     assert results["mailto:all@example.org"] == (True, 250)
     assert results["mailto:refused@example.org"] == (False, 550)
-    assert results[f"slack+http://{rig.pings.host}/slack"] == (True, 200)
+    assert results[f"slack+http://{rig.pings.host}/{MASK}"] == (True, 200)
     sent = Counter(mail.recipients[0] for mail in rig.mail.taken()) - before
     assert set(sent) == {
         address.removeprefix("mailto:") for address, (ok, _) in results.items() if ok and "@" in address
@@ -423,9 +425,13 @@ def check_test(rig: Rig) -> None:
 def check_deliveries(rig: Rig) -> None:
     listed = rig.api.cli.json("webhooks", "list")["deliveries"]
     found = rig.rows(
-        sa.select(deliveries.c.id, deliveries.c.state, hooks.c.rule).join(hooks, hooks.c.id == deliveries.c.hook_id)
-    )
-    assert {(row["id"], row["state"], row["rule"]) for row in listed} == {tuple(row) for row in found}
+        sa.select(deliveries.c.id, deliveries.c.state, hooks.c.rule, hooks.c.url)
+        .join(hooks, hooks.c.id == deliveries.c.hook_id)
+    )  # fmt: skip
+    masked = {id_: re.sub(r"(?<=://)([^/]+).*", lambda host: f"{host[1]}/{MASK}", url) for id_, _, _, url in found}
+    assert {(row["id"], row["state"], row["rule"]) for row in listed} == {tuple(row)[:3] for row in found}
+    assert {row["id"]: row["url"] for row in listed} == masked
+    assert f"{rig.pings.host}/hook" not in rig.api.cli.quick("webhooks", "list").out
 
 
 CHECKS: dict[str, Callable[[Rig], None]] = {

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pipeline.errors import BadRequest
 from pipeline.notify.mail import server_of
 from pipeline.settings import Settings, load_settings
-from pipeline.settings.printable import MASK, printable_settings
+from pipeline.settings.masking import MASK, masked_address
+from pipeline.settings.printable import printable_settings
 from pipeline.stack import settings_environment
 
 RULE = {"name": "ops", "events": ["disk.low"], "to": ["mailto:ops@example.org"]}
@@ -127,9 +128,28 @@ def test_every_user_and_password_that_is_percent_encoded_arrives(user: str, pass
 def test_secrets_are_masked() -> None:
     secret = "0123456789abcdef"
     rule = {**RULE, "to": ["mailto:ops@example.org", f"slack+https://hooks.slack.com/{secret}"], "secret": secret}
-    shown = printable_settings(Settings(notify=[rule], deadman_url=f"https://hc-ping.com/{secret}", **MAIL))
+    templates = {"chat": {"chat_id": secret, "text": "$text"}}
+    shown = printable_settings(
+        Settings(notify=[rule], deadman_url=f"https://hc-ping.com?key={secret}", notify_templates=templates, **MAIL)
+    )
     assert secret not in json.dumps(shown)
     assert "cret" not in shown["smtp_url"]
     assert shown["notify"][0]["to"] == ["mailto:ops@example.org", f"slack+https://hooks.slack.com/{MASK}"]
+    assert shown["notify_templates"] == {"chat": MASK}
     assert shown["deadman_url"] == f"https://hc-ping.com/{MASK}"
     assert secret not in repr(Settings(notify=[{**RULE, "secret": secret}], **MAIL).notify)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("mailto:ops@example.org", "mailto:ops@example.org"),
+        ("https://host?token=abc", f"https://host/{MASK}"),
+        ("https://host#abc", f"https://host/{MASK}"),
+        ("https://me:abc@host:8443/x?y", f"https://host:8443/{MASK}"),
+        ("ntfy+https://ntfy.sh/abc", f"ntfy+https://ntfy.sh/{MASK}"),
+        ("https://host\\abc/x@y", f"https://host/{MASK}"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_a_secret(address: str, shown: str) -> None:
+    assert masked_address(address) == shown

@@ -110,10 +110,7 @@ def test_only_rules_may_name_private_addresses_templates_and_mailboxes(received:
             senders.of(address, of_rule=False).check(address)
     for address in (f"http://{host}/x", f"slack+http://{host}/x"):
         sender = senders.of(address, of_rule=True)
-        assert (
-            asyncio.run(sender.send(Notification("id", address, "s" * 16, body_of("id", "r", 0.0, [TEST]).encode())))
-            == 200
-        )
+        assert asyncio.run(sender.send(Notification("id", address, "s" * 16, body))) == 200
     assert [path for path, _, _ in got] == ["/x", "/x"]
     for address in ("other+https://example.org/x", "slack+http://224.0.0.1/x", "mailto:a@example.org"):
         with pytest.raises(HookRefused):
