@@ -10,15 +10,16 @@ from typing import TypeAlias
 
 import structlog
 
-from pipeline.backoff import backoff_s
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import due_deliveries, notices, outbox
+from pipeline.catalog.work import conditions, due_deliveries, notices, outbox
 from pipeline.catalog.work.due_deliveries import Delivery
 from pipeline.engine.metrics import count_notification
 from pipeline.gates_for_tests import NOTIFIED, pass_gate
 from pipeline.notify.attempt import Answer, send_once
 from pipeline.notify.base import Notification
 from pipeline.notify.messages import body_of
+from pipeline.notify.patience import Reports, pause_after
 from pipeline.notify.registry import Senders, can_send, channel_of
 from pipeline.notify.routing import route
 from pipeline.notify.slots import choose
@@ -26,16 +27,11 @@ from pipeline.results import iso
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 
-__all__ = ["FIRST_PAUSE_S", "deliver_until_cancelled"]
+__all__ = ["deliver_until_cancelled"]
 
 log = structlog.get_logger()
 
 POLL_S = 1.0
-FIRST_PAUSE_S = 5.0
-MAX_PAUSE_S = 3600.0
-MAX_TRIES = 10
-"""The last try comes about three hours after the first."""
-
 Sending: TypeAlias = dict[asyncio.Task[None], Delivery]
 
 OMITTED = {"stages", "eta_s", "documents_per_s"}
@@ -130,20 +126,19 @@ def _job_body(services: Services, delivery: Delivery) -> str:
 
 def _notice_body(services: Services, delivery: Delivery, rule: str) -> str:
     with services.catalog.connect() as connection:
-        reported = notices.of_delivery(connection, delivery.id)
-    return body_of(delivery.id, rule, time.time(), reported)
+        return body_of(delivery.id, rule, time.time(), notices.of_delivery(connection, delivery.id))
 
 
 def _record(services: Services, delivery: Delivery, answer: Answer) -> None:
     """Store the outcome of a try: delivered, to be tried after a pause, or given up."""
-    is_last = answer.final or delivery.tries >= MAX_TRIES
-    pause_s = None if is_last else backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
+        pause_s = None
         if answer.accepted:
             outbox.mark_delivered(connection, delivery.id, answer.status or 0)
         else:
+            pause_s = None if answer.final else pause_after(delivery.tries, _reports(connection, delivery))
             outbox.mark_failed(connection, delivery.id, answer.status, answer.error or "", pause_s)
-    outcome = "delivered" if answer.accepted else "failed" if is_last else "retried"
+    outcome = "delivered" if answer.accepted else "failed" if pause_s is None else "retried"
     count_notification(services.redis, channel_of(delivery.url), outcome)
     log.info(
         "webhook.sent",
@@ -152,4 +147,14 @@ def _record(services: Services, delivery: Delivery, answer: Answer) -> None:
         rule=delivery.rule,
         status=answer.status,
         error=answer.error,
+    )
+
+
+def _reports(connection: Connection, delivery: Delivery) -> Reports:
+    """What a delivery reports; the end of a job is nothing of weight."""
+    if delivery.rule is None:
+        return Reports()
+    return Reports(
+        has_error=notices.is_any_reported(connection, delivery.id, "error"),
+        lasts=conditions.any_reported_lasts(connection, delivery.id),
     )

@@ -843,7 +843,7 @@ def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
         notices.note_rules(connection)
         notices.note_rules(connection)
         assert 0 <= time.time() - (notices.rules_noted_at(connection) or 0) < 3600
-        assert notices.of_delivery(connection, gathered.pop()) == found
+        assert list(notices.of_delivery(connection, gathered.pop())) == found
         outbox.mark_delivered(connection, alone, 250)
     with writing(catalog) as connection:
         found_failures = new_failures.find(connection, time.time())

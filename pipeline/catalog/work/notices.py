@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ __all__ = [
     "Notice",
     "add",
     "complete",
+    "is_any_reported",
     "is_any_unrouted",
     "list_unrouted",
     "mark_routed",
@@ -28,6 +29,9 @@ __all__ = [
     "prune",
     "rules_noted_at",
 ]
+
+PAGE = 500
+"""Rows that are read at once."""
 
 RULES_NOTED = "notify_rules_noted"
 """Counter: when a process that has rules was at work last, in milliseconds since 1970."""
@@ -110,15 +114,26 @@ def note_rules(connection: Connection) -> None:
         connection.execute(counters.insert().values(name=RULES_NOTED, value=now_ms))
 
 
-def of_delivery(connection: Connection, delivery_id: str) -> list[Notice]:
-    """The notices that a delivery reports, oldest first."""
+def of_delivery(connection: Connection, delivery_id: str) -> Iterator[Notice]:
+    """The notices that a delivery reports, oldest first, read as the caller takes them: there may be very many."""
     query = (
         sa.select(*COLUMNS)
         .join(delivery_notices, delivery_notices.c.notice_id == notices.c.id)
         .where(delivery_notices.c.delivery_id == delivery_id)
         .order_by(notices.c.at, notices.c.id)
     )
-    return [Notice(*row) for row in connection.execute(query)]
+    for row in connection.execute(query.execution_options(yield_per=PAGE)):
+        yield Notice(*row)
+
+
+def is_any_reported(connection: Connection, delivery_id: str, severity: str) -> bool:
+    """Whether a delivery reports a notice of this severity."""
+    reported = sa.exists().where(
+        delivery_notices.c.delivery_id == delivery_id,
+        delivery_notices.c.notice_id == notices.c.id,
+        notices.c.severity == severity,
+    )
+    return bool(connection.scalar(sa.select(reported)))
 
 
 def prune(connection: Connection, before: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,23 @@ import sqlalchemy as sa
 from pipeline.catalog.database import schema as tables
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries, hooks
-from pipeline.catalog.work import jobs, outbox
+from pipeline.catalog.work import conditions, jobs, outbox
 from pipeline.catalog.work import notices as recorded
+from pipeline.catalog.work.conditions import Observation, Timing
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import HookRefused
 from pipeline.notify import registry
 from pipeline.notify.base import Notification, Sender, SendError
-from pipeline.notify.delivery import MAX_TRIES, deliver_until_cancelled
-from pipeline.notify.registry import SENDERS, Senders, check_address
+from pipeline.notify.delivery import deliver_until_cancelled
+from pipeline.notify.patience import MAX_TRIES, MAX_TRIES_OF_ERRORS, Reports, pause_after
+from pipeline.notify.registry import RULE_SENDERS, SENDERS, Senders, check_address
 from pipeline.notify.webhook import WebhookSender
 from pipeline.services import Services
 from pipeline.settings import Settings
+
+HOUR_S = 3600.0
+FULL = {"host": "h", "path": "/data", "free_mb": 3, "wanted_mb": 9, "needed_mb": 1, "setting": ""}
 
 
 class PostBox:
@@ -76,6 +82,7 @@ def boxes(monkeypatch: pytest.MonkeyPatch) -> list[PostBox]:
         return made[-1]
 
     monkeypatch.setattr(registry, "SENDERS", {**SENDERS, "post": make})
+    monkeypatch.setattr(registry, "RULE_SENDERS", {**RULE_SENDERS, "post": make})
     return made
 
 
@@ -173,6 +180,44 @@ def test_a_delivery_fails_after_its_last_try(services: Services, boxes: list[Pos
     row = asyncio.run(deliver(services, ended))
 
     assert (row.state, row.status, row.tries) == ("failed", 507, MAX_TRIES)
+
+
+def pauses(reports: Reports) -> list[float]:
+    found: list[float] = []
+    while (pause_s := pause_after(len(found) + 1, reports)) is not None and len(found) < 1000:
+        found.append(pause_s)
+    return found
+
+
+def test_an_error_is_tried_for_two_days_and_trouble_as_long_as_it_lasts() -> None:
+    assert 3 * HOUR_S <= sum(pauses(Reports())) <= 4 * HOUR_S
+    assert 47 * HOUR_S <= sum(pauses(Reports(has_error=True))) <= 49 * HOUR_S
+    assert pauses(Reports(has_error=True))[-1] == HOUR_S
+    assert len(pauses(Reports(lasts=True))) == 1000
+
+
+@pytest.mark.parametrize("severity", ["warning", "error"])
+def test_a_delivery_about_trouble_is_tried_until_the_trouble_is_over(
+    services: Services, boxes: list[PostBox], severity: str
+) -> None:
+    trouble = Observation("disk.low", "/data", present=True, severity=severity, facts=FULL)
+    with writing(services.catalog) as connection:
+        conditions.observe(connection, [trouble], Timing())
+        (notice,) = recorded.list_unrouted(connection, 1)
+        recorded.mark_routed(connection, [notice.id])
+        outbox.collect(connection, "ops", Hook("post://full", ""), [notice.id], 0.0)
+        connection.execute(deliveries.update().values(tries=MAX_TRIES_OF_ERRORS - 1))
+
+    row = asyncio.run(deliver(services, lambda row: row.state == "waiting" and row.tries == MAX_TRIES_OF_ERRORS))
+    assert row.status == 507
+    assert json.loads(row.body)["severity"] == severity
+
+    with writing(services.catalog) as connection:
+        conditions.observe(connection, [replace(trouble, present=False)], Timing(clear_after_s=0.0))
+        conditions.observe(connection, [trouble], Timing())  # it is there again, which another notice reports
+        connection.execute(deliveries.update().values(due_at=0.0))
+    row = asyncio.run(deliver(services, ended))
+    assert (row.state, row.tries) == ("failed", MAX_TRIES_OF_ERRORS + 1)
 
 
 def test_an_address_that_is_refused_is_given_up_at_once(services: Services, boxes: list[PostBox]) -> None:
