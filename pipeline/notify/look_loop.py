@@ -65,6 +65,6 @@ def _hosts(services: Services, host: str) -> Mapping[str, float] | None:
 def _notice_failures(services: Services) -> None:
     with services.catalog.connect() as connection:
         found = new_failures.find(connection, time.time() - SETTLE_S)
-    if found.codes or found.after_ms is None:
+    if found.is_news:
         with writing(services.catalog) as connection:
             new_failures.record(connection, found)

@@ -232,6 +232,29 @@ def test_each_failure_is_in_one_notice_with_its_code(failing: Services) -> None:
     assert later.codes == {"empty": 9}
 
 
+def look_for_failures(services: Services, until: float) -> None:
+    """What `look_loop` does with failures."""
+    with services.catalog.connect() as connection:
+        found = new_failures.find(connection, until)
+    if found.is_news:
+        with writing(services.catalog) as connection:
+            new_failures.record(connection, found)
+
+
+def test_failures_are_reported_after_the_clock_was_set_back(failing: Services) -> None:
+    fail(failing, 1, "encrypted", 8000.0)
+    look_for_failures(failing, 9000.0)
+    look_for_failures(failing, 5000.0)  # an hour back
+    fail(failing, 2, "corrupt", 5001.0)
+    look_for_failures(failing, 5002.0)
+    look_for_failures(failing, 5001.5)  # another host, whose clock is behind: nothing is reported twice
+    look_for_failures(failing, 5003.0)
+
+    with failing.catalog.connect() as connection:
+        facts = list(connection.scalars(sa.select(notices.c.facts).order_by(notices.c.at)))
+    assert [item["codes"] for item in facts] == [{"encrypted": 1}, {"corrupt": 2}]
+
+
 NOTICES = st.lists(st.sampled_from(sorted(set(WORDS) - {"test"})), min_size=1, max_size=70)
 
 
