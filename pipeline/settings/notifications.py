@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pipeline.settings.urls import check_mail_server, read_web_url
 
-__all__ = ["BUILTIN_TEMPLATES", "EventName", "Notifications", "NotifyRule", "Severity"]
+__all__ = ["BUILTIN_TEMPLATES", "HIGHEST_SEVERITIES", "EventName", "Notifications", "NotifyRule", "Severity"]
 
 EventName: TypeAlias = Literal[
     "job.finished",
@@ -28,6 +28,18 @@ EventName: TypeAlias = Literal[
 """What a rule can name. The names are stored and sent."""
 
 Severity: TypeAlias = Literal["info", "warning", "error"]
+
+HIGHEST_SEVERITIES: dict[EventName, Severity] = {
+    "job.finished": "warning",
+    "documents.failed": "warning",
+    "worker.dead": "error",
+    "disk.low": "error",
+    "watch.held": "warning",
+    "verify.drift": "warning",
+    "backup.failed": "error",
+    "schedule.failed": "warning",
+}
+"""The highest severity that each event can have."""
 
 BUILTIN_TEMPLATES: dict[str, Any] = {
     "slack": {"text": "*$title*\n$text"},
@@ -101,6 +113,17 @@ class NotifyRule(BaseModel):
         plain = [address for address in self.to if urlsplit(address).scheme in ("http", "https")]
         if plain and len(self.secret or "") < LEAST_SECRET:
             raise ValueError(f"the rule {self.name} needs a secret of {LEAST_SECRET} characters, to sign its webhooks")
+        return self
+
+    @model_validator(mode="after")
+    def _check_severity(self) -> Self:
+        order = get_args(Severity)
+        highest = {event: HIGHEST_SEVERITIES[event] for event in self.events}
+        if all(order.index(severity) < order.index(self.minimum_severity) for severity in highest.values()):
+            reasons = ", ".join(f"{event} is {severity} at most" for event, severity in highest.items())
+            raise ValueError(
+                f"the rule {self.name} can never report anything from {self.minimum_severity} on: {reasons}"
+            )
         return self
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from documented_rows import DOCS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from pipeline.errors import BadRequest
 from pipeline.notify.mail import server_of
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.masking import MASK, masked_address
+from pipeline.settings.notifications import HIGHEST_SEVERITIES
 from pipeline.settings.printable import printable_settings
 from pipeline.stack import settings_environment
 
@@ -64,6 +67,10 @@ WRONG = {
     "begins with http:// or https:// and names a host": {"to": ["ftp://example.org/hook"], "secret": "s" * 16},
     "notify[0].to (from the command line): Value error, The URL holds no user": {"to": ["slack+https://me:my@chat/x"]},
     "The URL cannot be read": {"to": ["slack+https://chat:port/x"]},
+    "can never report anything from error on: watch.held is warning at most, job.finished is warning at most": {
+        "events": ["watch.held", "job.finished"],
+        "minimum_severity": "error",
+    },
     "is named twice": {"to": ["mailto:a@example.org"] * 2},
     "two rules have the name ops": [RULE, RULE],
 }
@@ -77,6 +84,18 @@ def test_a_wrong_rule_is_refused_with_its_place_and_reason(sentence: str) -> Non
     with pytest.raises(BadRequest) as refused:
         load_settings({"notify": rules, **MAIL})
     assert sentence in refused.value.message
+
+
+def test_the_highest_severity_of_each_event_is_that_of_the_page() -> None:
+    page = (DOCS / "notifications.md").read_text("utf-8")
+    table = page.partition("## Events")[2].partition("\n\nTrouble")[0]
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if line.startswith("| `")]
+    documented = {row[1].strip("`"): re.findall(r"`(info|warning|error)`", row[3]) for row in rows}
+    assert {event: max(found, key=["info", "warning", "error"].index) for event, found in documented.items()} == {
+        **HIGHEST_SEVERITIES
+    }
+    mixed = {**RULE, "events": ["watch.held", "disk.low"], "minimum_severity": "error"}
+    assert Settings(notify=[mixed], **MAIL).notify
 
 
 @pytest.mark.usefixtures("folder")
