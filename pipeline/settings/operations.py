@@ -48,5 +48,5 @@ class OperationSettings(BaseModel):
     failures_policy: Literal["archive", "purge"] = Field(
         "archive", description="whether failures as old as that are archived or deleted"
     )
-    jobs_days: float = Field(365.0, ge=0, description="days that jobs are kept of which nothing is left; 0: for ever")
+    jobs_days: float = Field(365.0, ge=0, description="days that old jobs and archived failures are kept; 0: for ever")
     events_days: float = Field(30.0, ge=1, description="days that events and errors of attempts are kept")

@@ -853,7 +853,8 @@ def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
         assert conditions.list_all(connection) == {}
         (over,) = notices.list_unrouted(connection, 10)
         assert (over.event, over.cleared, over.facts) == ("disk.low", True, {"free_mb": 3})
-        outbox.prune(connection, time.time() + 60)
-        notices.prune(connection, time.time() + 60)
+    assert outbox.prune(catalog, time.time() + 60) == 1
+    assert notices.prune(catalog, time.time() + 60) == 1  # of what is over, which no rule reports
+    with catalog.connect() as connection:
         assert len(notices.list_unrouted(connection, 10)) == 0
         assert len(outbox.list_deliveries(connection)) == 1

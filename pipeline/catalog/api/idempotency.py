@@ -7,9 +7,10 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.schema import answers
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.errors import OtherRequest
 
 __all__ = ["KEEP_S", "find_answer", "prune", "replace_answer", "scope_of", "store_answer"]
@@ -48,6 +49,6 @@ def replace_answer(connection: Connection, scope: str, answer: dict[str, Any]) -
     connection.execute(answers.update().where(answers.c.scope == scope).values(answer=answer))
 
 
-def prune(connection: Connection, before: float) -> int:
+def prune(engine: Engine, before: float) -> int:
     """Delete the answers that were given before this time; how many."""
-    return connection.execute(answers.delete().where(answers.c.created_at < before)).rowcount
+    return delete_slices(engine, answers.c.scope, answers.c.created_at < before)

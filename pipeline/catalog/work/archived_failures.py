@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.schema import archived_failures, failures
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.catalog.work.failure_list import FailureFilter, list_ids
 
-__all__ = ["archive", "list_archived"]
+__all__ = ["archive", "list_archived", "prune"]
 
 COPIED = (
     "document_id",
@@ -66,3 +67,8 @@ def list_archived(connection: Connection, before: int | None, limit: int) -> tup
         query = query.where(archived_failures.c.id < before)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
+
+
+def prune(engine: Engine, before: float) -> int:
+    """Delete the failures that were archived before this time; how many."""
+    return delete_slices(engine, archived_failures.c.id, archived_failures.c.archived_at < before)

@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import counters, delivery_notices, notices
+from pipeline.catalog.database.slices import delete_slices
 
 __all__ = [
     "Notice",
@@ -136,7 +137,7 @@ def is_any_reported(connection: Connection, delivery_id: str, severity: str) -> 
     return bool(connection.scalar(sa.select(reported)))
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete notices that were recorded before this time and belong to no delivery."""
+def prune(engine: Engine, before: float) -> int:
+    """Delete notices that were recorded before this time and belong to no delivery; how many."""
     reported = sa.exists().where(delivery_notices.c.notice_id == notices.c.id)
-    connection.execute(notices.delete().where(notices.c.at < before, ~reported))
+    return delete_slices(engine, notices.c.id, notices.c.at < before, ~reported)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.schema import deliveries, delivery_notices, hooks, jobs
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.catalog.work.due_deliveries import OPEN
 
 __all__ = [
@@ -163,18 +164,19 @@ def count_of_rules(connection: Connection) -> dict[tuple[str, str], dict[str, in
     return counts
 
 
-def prune(connection: Connection, before: float) -> int:
+def prune(engine: Engine, before: float) -> int:
     """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it.
 
     Returns:
         How many deliveries were deleted.
     """
-    deleted = connection.execute(deliveries.delete().where(deliveries.c.ended_at < before)).rowcount
-    kept = sa.exists().where(deliveries.c.id == delivery_notices.c.delivery_id)
-    connection.execute(delivery_notices.delete().where(~kept))
+    # What a delivery reports first: where this ends in the middle, the next run finds the delivery and goes on.
+    is_old = sa.exists().where(deliveries.c.id == delivery_notices.c.delivery_id, deliveries.c.ended_at < before)
+    delete_slices(engine, delivery_notices.c.notice_id, is_old)
+    deleted = delete_slices(engine, deliveries.c.id, deliveries.c.ended_at < before)
     ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
     needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)
-    connection.execute(hooks.delete().where(hooks.c.job_id.is_not(None), ended, ~needed))
+    delete_slices(engine, hooks.c.id, hooks.c.job_id.is_not(None), ended, ~needed)
     return deleted
 
 
