@@ -46,22 +46,28 @@ def look_for_dead_workers(connection: redis.Redis) -> list[Observation]:
     Raises:
         redis.RedisError: Redis does not answer.
     """
+    with connection.pipeline() as pipe:
+        while True:
+            try:
+                return observations(_compare_and_remember(connection, pipe))
+            except redis.WatchError:
+                continue  # another process has changed the hash meanwhile: what that has dropped must not come back
 
-    def look(pipe: redis.client.Pipeline) -> Comparison:
-        seen = {text(node): float(text(at)) for node, at in pipe.hgetall(SEEN).items()}
-        living, now = living_nodes(connection), time.time()
-        found = compare(seen, living, partial(signed_off, connection), now)
-        pipe.multi()
-        if living:
-            pipe.hset(SEEN, mapping=dict.fromkeys(living, str(now)))
-        if found.dropped:
-            pipe.hdel(SEEN, *found.dropped)
-        pipe.expire(SEEN, KEPT_S)
-        return found
 
-    # It looks again if another process has changed the hash meanwhile: what that has dropped must not come back.
-    found: Comparison = connection.transaction(look, SEEN, value_from_callable=True)
-    return observations(found)
+def _compare_and_remember(connection: redis.Redis, pipe: redis.client.Pipeline) -> Comparison:
+    """Compare the nodes, and store what is known now, unless the hash is changed meanwhile (redis.WatchError)."""
+    pipe.watch(SEEN)
+    seen = {text(node): float(text(at)) for node, at in pipe.hgetall(SEEN).items()}
+    living, now = living_nodes(connection), time.time()
+    found = compare(seen, living, partial(signed_off, connection), now)
+    pipe.multi()
+    if living:
+        pipe.hset(SEEN, mapping=dict.fromkeys(living, str(now)))
+    if found.dropped:
+        pipe.hdel(SEEN, *found.dropped)
+    pipe.expire(SEEN, KEPT_S)
+    pipe.execute()
+    return found
 
 
 def compare(
