@@ -44,7 +44,7 @@ def notify_test(
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Send a test message by every rule now, and say what became of it."""
+    """Send a test message by every rule now, call the dead-man URL, and say what became of it."""
     tests = _send_tests(settings_of(context, data_dir, server), rule)
     if json:
         print_json({"tests": [test.model_dump() for test in tests]})
@@ -76,9 +76,9 @@ def _send_tests(settings: Settings, rule: str | None) -> list[NotificationTest]:
         return client_of(settings).send_test_notifications(rule).tests
     import asyncio
 
-    from pipeline.notify.trial import choose, send_tests
+    from pipeline.notify.trial import send_tests
 
-    return asyncio.run(send_tests(settings, choose(settings, rule))).tests
+    return asyncio.run(send_tests(settings, rule)).tests
 
 
 def _line(rule: NotificationRule) -> str:

@@ -16,8 +16,6 @@ from pipeline.cli.schedule_wait import Controls, wait_for_run
 from pipeline.cli.usage import Commands, refuse_misplaced_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeline.results import DailyMetrics, ScheduledEntry, ScheduleList
     from pipeline.settings import Settings
 

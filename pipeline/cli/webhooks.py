@@ -22,11 +22,18 @@ def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir 
     from pipeline.catalog.work import outbox
     from pipeline.results import iso
     from pipeline.services import Services
+    from pipeline.settings.masking import masked_address
 
     with Services(local_settings_of(context, data_dir)).catalog.connect() as connection:
         rows = outbox.list_deliveries(connection)
     deliveries = [
-        {**row, "job_id": row["job_id"] or None, "created_at": iso(row["created_at"]), "ended_at": iso(row["ended_at"])}
+        {
+            **row,
+            "job_id": row["job_id"] or None,
+            "url": masked_address(row["url"]),
+            "created_at": iso(row["created_at"]),
+            "ended_at": iso(row["ended_at"]),
+        }
         for row in rows
     ]
     if json:

@@ -19,13 +19,14 @@ MB = 1 << 20
 class DiskState:
     """A folder, the bytes that are free on its disk, and how many must be free for work to go on.
 
-    `setting`: the one that says so, if any.
+    `setting`: the one that says so, if any. `device`: the number of the disk, by which folders on one are known.
     """
 
     path: str
     free_bytes: int
     needed_bytes: int
     setting: str = ""
+    device: int = 0
 
     @property
     def full(self) -> bool:
@@ -50,9 +51,11 @@ def disk_state(folder: Path, needed_bytes: int, setting: str = "") -> DiskState 
     known = next((path for path in (folder, *folder.parents) if path.exists()), None)
     try:
         state = os.statvfs(known or folder)
+        device = (known or folder).stat().st_dev
     except OSError:
         return None
     if state.f_blocks == 0:
         return None  # such as file systems in user space that do not count blocks
     has_names = state.f_files == 0 or state.f_favail > 0
-    return DiskState(str(folder), state.f_bavail * state.f_frsize if has_names else 0, needed_bytes, setting)
+    free_bytes = state.f_bavail * state.f_frsize if has_names else 0
+    return DiskState(str(folder), free_bytes, needed_bytes, setting, device)

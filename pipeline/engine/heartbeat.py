@@ -56,8 +56,8 @@ BEAT = f"{PREFIX}beat"
 
 BEAT_KEPT_S = 7 * 86400
 
-SIGNED_OFF_S = 3600
-"""For this time it is known of a worker that it ended as it should."""
+SIGNED_OFF_S = 90_000
+"""For this time it is known of a worker that it ended as it should: longer than a dead one is expected to come back."""
 
 HEAR = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -199,7 +199,7 @@ def served_capabilities(connection: redis.Redis) -> set[str]:
 
 
 def signed_off(connection: redis.Redis, node: str) -> bool:
-    """Whether this worker ended as it should, within the last hour."""
+    """Whether this worker ended as it should, within the last day."""
     return bool(connection.exists(_signed_off_key(node)))
 
 

@@ -16,7 +16,17 @@ from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import attempt_errors, batches, daily_metrics, events, ledger, notices, old_jobs, outbox
+from pipeline.catalog.work import (
+    archived_failures,
+    attempt_errors,
+    batches,
+    daily_metrics,
+    events,
+    ledger,
+    notices,
+    old_jobs,
+    outbox,
+)
 from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
@@ -98,10 +108,11 @@ def _delete_rows(services: Services, now: float) -> dict[str, int]:
         "attempt_errors": attempt_errors.prune(services.catalog, min(events_before, now - SUMMARY_S)),
     }
     if settings.jobs_days:
-        deleted["jobs"] = old_jobs.delete_old(services.catalog, now - settings.jobs_days * DAY_S)
-    with writing(services.catalog) as connection:
-        deleted["deliveries"] = outbox.prune(connection, now - KEEP_OUTBOX_S)
-        notices.prune(connection, now - KEEP_OUTBOX_S)
+        jobs_before = now - settings.jobs_days * DAY_S
+        deleted["jobs"] = old_jobs.delete_old(services.catalog, jobs_before)
+        deleted["archived_failures"] = archived_failures.prune(services.catalog, jobs_before)
+    deleted["deliveries"] = outbox.prune(services.catalog, now - KEEP_OUTBOX_S)
+    deleted["notices"] = notices.prune(services.catalog, now - KEEP_OUTBOX_S)
     return deleted
 
 

@@ -46,8 +46,8 @@ def expire(services: Services) -> dict[str, Any]:
         How many stored answers and keys were deleted.
     """
     now = time.time()
+    answers = idempotency.prune(services.catalog, now - idempotency.KEEP_S)
     with writing(services.catalog, durable=False) as connection:
-        answers = idempotency.prune(connection, now - idempotency.KEEP_S)
         revoked = keys.prune(connection, now - KEEP_REVOKED_S)
     sweep_drafts(services, now - KEEP_DRAFTS_S)
     return {"deleted": {"answers": answers, "keys": revoked}}

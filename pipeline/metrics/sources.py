@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 from pipeline.catalog.index import checks
 from pipeline.catalog.work.failure_list import FailureClass, FailureFilter, count_classes
 from pipeline.catalog.work.kept_value import KeptValue
+from pipeline.catalog.work.scheduled_runs import last_ends
 from pipeline.catalog.work.stage_load import stage_loads, waiting_batches
 from pipeline.engine import dead_letter_queue
 from pipeline.engine.broker import queue_contents, reach_broker
@@ -16,7 +17,7 @@ from pipeline.engine.celery_app import all_queues
 from pipeline.errors import StackUnavailable
 from pipeline.health.broker import TIMEOUT_S, short_connection
 from pipeline.health.watcher import read_folders
-from pipeline.metrics import counters, documents, queues, storage, workers
+from pipeline.metrics import counters, documents, queues, schedule, storage, workers
 from pipeline.metrics.periodic import periodic
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
@@ -80,6 +81,8 @@ class Sources:
         with self._services.catalog.connect() as connection:
             loads, waiting = stage_loads(connection), waiting_batches(connection)
             yield from documents.drift(checks.drift(connection))
+            ends = last_ends(connection)
+        yield from schedule.last_ends(ends)
         yield from queues.tasks(loads)
         yield from queues.waiting(waiting)
         if (counts := self._manager.counts_soon()) is not None:

@@ -19,7 +19,7 @@ from pipeline.services import Services
 from pipeline.settings.room import full_disk
 from pipeline.vectorstore.remote import RemoteStore
 
-__all__ = ["CALLED", "CHECKS", "EVERY_S", "call_if_well", "call_until_cancelled", "problems"]
+__all__ = ["CALLED", "CHECKS", "EVERY_S", "call_if_well", "call_once", "call_until_cancelled", "problems"]
 
 log = structlog.get_logger()
 
@@ -36,11 +36,20 @@ async def call_until_cancelled(services: Services) -> None:
     url = services.settings.deadman_url
     if url is None:
         return
-    http = CheckedHttp(private=services.settings.webhook_private)
+    http = CheckedHttp(private=True)
     try:
         while True:
             await call_if_well(services, http, url)
             await asyncio.sleep(EVERY_S)
+    finally:
+        http.close()
+
+
+async def call_once(url: str) -> int:
+    """Call the URL whatever is wrong. Returns and raises as `CheckedHttp.send`."""
+    http = CheckedHttp(private=True)
+    try:
+        return await http.send("GET", url, HEADERS)
     finally:
         http.close()
 

@@ -5,52 +5,53 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Collection
+from typing import TypeAlias
 
 import structlog
 
-from pipeline.backoff import backoff_s
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import notices, outbox
-from pipeline.catalog.work.outbox import Delivery
+from pipeline.catalog.work import conditions, due_deliveries, notices, outbox
+from pipeline.catalog.work.due_deliveries import Delivery
 from pipeline.engine.metrics import count_notification
-from pipeline.errors import HookRefused
 from pipeline.gates_for_tests import NOTIFIED, pass_gate
-from pipeline.notify.base import Notification, SendError
+from pipeline.notify.attempt import Answer, send_once
+from pipeline.notify.base import Notification
 from pipeline.notify.messages import body_of
-from pipeline.notify.registry import Senders, channel_of
+from pipeline.notify.patience import Reports, pause_after
+from pipeline.notify.registry import Senders, can_send, channel_of
 from pipeline.notify.routing import route
+from pipeline.notify.slots import choose
 from pipeline.results import iso
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 
-__all__ = ["FIRST_PAUSE_S", "deliver_until_cancelled"]
+__all__ = ["deliver_until_cancelled"]
 
 log = structlog.get_logger()
 
-CONCURRENCY = 8
 POLL_S = 1.0
-FIRST_PAUSE_S = 5.0
-MAX_PAUSE_S = 3600.0
-MAX_TRIES = 10
-"""The last try comes about three hours after the first."""
+Sending: TypeAlias = dict[asyncio.Task[None], Delivery]
 
 OMITTED = {"stages", "eta_s", "documents_per_s"}
 """Fields of a job's status that say nothing about a job that has ended."""
 
 
 async def deliver_until_cancelled(services: Services) -> None:
-    """Deliver what is due in the outbox, up to `CONCURRENCY` notifications at once."""
-    running: set[asyncio.Task[None]] = set()
+    """Route notices, and deliver what is due in the outbox, several notifications at once."""
+    running: Sending = {}
     senders = Senders(services.settings)
     try:
         while True:
             try:
                 await asyncio.to_thread(route, services)
-                claimed = await asyncio.to_thread(_claim, services, CONCURRENCY - len(running))
+                claimed = await asyncio.to_thread(_claim, services, list(running.values()))
             except Exception:  # the loop must outlive a catalog that is away
                 log.exception("webhook.claim_failed")
                 claimed = []
-            running |= {asyncio.create_task(_deliver(services, senders, delivery)) for delivery in claimed}
+            for delivery in claimed:
+                running[asyncio.create_task(_deliver(services, senders, delivery))] = delivery
             running = await _wait(running)
     finally:
         for task in running:
@@ -58,48 +59,54 @@ async def deliver_until_cancelled(services: Services) -> None:
         senders.close()
 
 
-async def _wait(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait until the next poll or, if there is no room for another delivery, until one has ended.
+async def _wait(running: Sending) -> Sending:
+    """Wait until the next poll, or until a delivery has ended and leaves room for another.
 
     Returns:
         Those that still run.
     """
-    if len(running) < CONCURRENCY:
-        await asyncio.sleep(POLL_S)
+    if running:
+        await asyncio.wait(running, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
     else:
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(POLL_S)
     for task in running:
         if task.done() and (error := task.exception()) is not None:
             log.error("webhook.failed", exc_info=error)
-    return {task for task in running if not task.done()}
+    return {task: delivery for task, delivery in running.items() if not task.done()}
 
 
 async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> None:
     """Try once, and store how it went."""
-    status, error, final = None, None, delivery.tries >= MAX_TRIES
+    answer = await _try(services, senders, delivery)
+    await asyncio.to_thread(pass_gate, NOTIFIED, delivery.id)
+    await asyncio.to_thread(_record, services, delivery, answer)
+
+
+async def _try(services: Services, senders: Senders, delivery: Delivery) -> Answer:
     try:
         body = await asyncio.to_thread(_body, services, delivery)
-        sender = senders.of(delivery.url)
-        async with asyncio.timeout(sender.timeout_s):
-            status = await sender.send(Notification(delivery.id, delivery.url, delivery.secret, body))
-    except HookRefused as refused:
-        error, final = refused.message, True
-    except SendError as failed:
-        status, error, final = failed.status, failed.message, final or failed.final
-    except OSError as failed:  # TimeoutError is one
-        error = f"{type(failed).__name__}: {failed}"
-    await asyncio.to_thread(pass_gate, NOTIFIED, delivery.id)
-    await asyncio.to_thread(_record, services, delivery, status, error, final=final)
+    except Exception as failed:  # it counts as a try, as a fault of a sender does, and so has an end
+        log.exception("notify.no_body", delivery=delivery.id)
+        return Answer(error=f"The message cannot be made: {type(failed).__name__}: {failed}")
+    notification = Notification(delivery.id, delivery.url, delivery.secret, body)
+    return await send_once(senders, notification, of_rule=delivery.rule is not None)
 
 
-def _claim(services: Services, limit: int) -> list[Delivery]:
-    """Claim due deliveries; the write lock is taken only if there are any."""
+def _claim(services: Services, sending: Collection[Delivery]) -> list[Delivery]:
+    """Claim due deliveries; the write lock is taken only if there are any.
+
+    One that takes a mail server or a template that this process does not have is left to a process that has it.
+    """
     with services.catalog.connect() as connection:
-        waiting = outbox.is_any_due(connection)
-    if not waiting:
+        of_rules, of_hooks = (
+            (due for due in due_deliveries.list_due(connection, of_rules=kind) if can_send(due.url, services.settings))
+            for kind in (True, False)
+        )
+        chosen = [due.id for due in choose(of_rules, of_hooks, sending)]
+    if not chosen:
         return []
     with writing(services.catalog) as connection:
-        return outbox.claim(connection, limit)
+        return due_deliveries.claim(connection, chosen)
 
 
 def _body(services: Services, delivery: Delivery) -> bytes:
@@ -119,19 +126,35 @@ def _job_body(services: Services, delivery: Delivery) -> str:
 
 def _notice_body(services: Services, delivery: Delivery, rule: str) -> str:
     with services.catalog.connect() as connection:
-        reported = notices.of_delivery(connection, delivery.id)
-    return body_of(delivery.id, rule, time.time(), reported)
+        return body_of(delivery.id, rule, time.time(), notices.of_delivery(connection, delivery.id))
 
 
-def _record(services: Services, delivery: Delivery, status: int | None, error: str | None, *, final: bool) -> None:
-    """Store the outcome of a try: delivered, to be tried after a pause, or given up if `final`."""
-    pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
+def _record(services: Services, delivery: Delivery, answer: Answer) -> None:
+    """Store the outcome of a try: delivered, to be tried after a pause, or given up."""
     with writing(services.catalog) as connection:
-        if error is None and status is not None:
-            outcome = "delivered"
-            outbox.mark_delivered(connection, delivery.id, status)
+        pause_s = None
+        if answer.accepted:
+            outbox.mark_delivered(connection, delivery.id, answer.status or 0)
         else:
-            outcome = "failed" if final else "retried"
-            outbox.mark_failed(connection, delivery.id, status, error or "", None if final else pause_s)
+            pause_s = None if answer.final else pause_after(delivery.tries, _reports(connection, delivery))
+            outbox.mark_failed(connection, delivery.id, answer.status, answer.error or "", pause_s)
+    outcome = "delivered" if answer.accepted else "failed" if pause_s is None else "retried"
     count_notification(services.redis, channel_of(delivery.url), outcome)
-    log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, rule=delivery.rule, status=status, error=error)
+    log.info(
+        "webhook.sent",
+        delivery=delivery.id,
+        job=delivery.job_id,
+        rule=delivery.rule,
+        status=answer.status,
+        error=answer.error,
+    )
+
+
+def _reports(connection: Connection, delivery: Delivery) -> Reports:
+    """What a delivery reports; the end of a job is nothing of weight."""
+    if delivery.rule is None:
+        return Reports()
+    return Reports(
+        has_error=notices.is_any_reported(connection, delivery.id, "error"),
+        lasts=conditions.any_reported_lasts(connection, delivery.id),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from pipeline.catalog.work.notices import Notice
 from pipeline.notify.severities import most_severe
 from pipeline.results import iso
 
-__all__ = ["Message", "body_of", "words_of"]
+__all__ = ["Message", "body_of", "gather", "paragraph", "words_of"]
 
 LISTED = 50
 """Notices that a message lists at most; it counts all."""
@@ -41,30 +41,69 @@ class Message:
     notices: list[dict[str, Any]]
 
 
-def body_of(delivery_id: str, rule: str, at: float, notices: Sequence[Notice]) -> str:
+def body_of(delivery_id: str, rule: str, at: float, notices: Iterable[Notice]) -> str:
     """The body of a delivery as JSON.
 
     Args:
         delivery_id: its id.
         rule: the rule that reports.
         at: when the body was made.
-        notices: at least one; reports of failed documents become one.
+        notices: at least one. They are gone through once, and only those that the message lists are kept.
     """
-    merged = _merge_failures(notices)
-    listed = [_listed(notice) for notice in merged[:LISTED]]
-    title = listed[0]["title"] if len(merged) == 1 else f"{len(merged)} events: {_kinds(merged)}"
+    digest = gather(notices)
+    listed = [_listed(notice) for notice in digest.first]
+    count = digest.events.total()
+    title = listed[0]["title"] if count == 1 else f"{count} events: {_kinds(digest.events)}"
     message = Message(
         type="notice",
         delivery=delivery_id,
         rule=rule,
         at=iso(at) or "",
-        severity=most_severe(notice.severity for notice in merged),
+        severity=digest.severity,
         title=title,
-        text=_text(listed, len(merged)),
-        count=len(merged),
+        text=_text(listed, count),
+        count=count,
         notices=listed,
     )
     return json.dumps(asdict(message))
+
+
+@dataclass(slots=True)
+class Digest:
+    """What a message says of its notices: how many there are of each event, the highest severity, the first ones."""
+
+    events: Counter[str]
+    severity: str
+    first: list[Notice]
+
+
+def gather(notices: Iterable[Notice]) -> Digest:
+    """Go through notices. Reports of failed documents become one, which comes first: so it is never left out."""
+    digest, failed = Digest(Counter(), "info", []), None
+    for notice in notices:
+        digest.severity = most_severe((digest.severity, notice.severity))
+        if notice.event == "documents.failed":
+            failed = notice if failed is None else _joined(failed, notice)
+        else:
+            digest.events[notice.event] += 1
+            if len(digest.first) < LISTED:
+                digest.first.append(notice)
+    if failed is not None:
+        digest.events[failed.event] = 1
+        digest.first = [failed, *digest.first][:LISTED]
+    return digest
+
+
+def _joined(one: Notice, other: Notice) -> Notice:
+    """Two reports of failed documents as one."""
+    codes = Counter(one.facts["codes"]) + Counter(other.facts["codes"])
+    examples = [*one.facts["examples"], *other.facts["examples"]][:EXAMPLES]
+    return other._replace(facts={"documents": codes.total(), "codes": dict(codes.most_common()), "examples": examples})
+
+
+def paragraph(listed: Mapping[str, Any]) -> str:
+    """One notice of a message in the text of several."""
+    return f"{listed['at']}  {listed['title']}\n{listed['text']}"
 
 
 def words_of(notice: Notice) -> tuple[str, str]:
@@ -82,29 +121,14 @@ def _listed(notice: Notice) -> dict[str, Any]:
 def _text(listed: Sequence[Mapping[str, Any]], count: int) -> str:
     if count == 1:
         return str(listed[0]["text"])
-    lines = [f"{notice['at']}  {notice['title']}\n{notice['text']}" for notice in listed]
+    lines = [paragraph(notice) for notice in listed]
     more = [f"... and {count - len(listed)} more"] if count > len(listed) else []
     return "\n\n".join([*lines, *more])
 
 
-def _kinds(notices: Sequence[Notice]) -> str:
+def _kinds(events: Counter[str]) -> str:
     """The kinds of events with their numbers, the most frequent first."""
-    counts = Counter(notice.event for notice in notices)
-    return ", ".join(f"{number} {event}" for event, number in counts.most_common())
-
-
-def _merge_failures(notices: Sequence[Notice]) -> list[Notice]:
-    """The notices, those of failed documents joined into the last of them."""
-    failed = [notice for notice in notices if notice.event == "documents.failed"]
-    if len(failed) < 2:
-        return list(notices)
-    codes: Counter[str] = Counter()
-    for notice in failed:
-        codes.update(notice.facts["codes"])
-    examples = [example for notice in failed for example in notice.facts["examples"]][:EXAMPLES]
-    facts = {"documents": codes.total(), "codes": dict(codes.most_common()), "examples": examples}
-    joined = failed[-1]._replace(facts=facts)
-    return [*(notice for notice in notices if notice.event != "documents.failed"), joined]
+    return ", ".join(f"{number} {event}" for event, number in events.most_common())
 
 
 def _job(subject: str, facts: Facts) -> tuple[str, str]:
@@ -135,9 +159,12 @@ def _worker(_subject: str, facts: Facts) -> tuple[str, str]:
     return str(facts["title"]), str(facts["message"])
 
 
-def _disk(subject: str, facts: Facts) -> tuple[str, str]:
-    return f"Little room on the disk of {subject}", (
-        f"{facts['free_mb']} MB are free, {facts['wanted_mb']} MB are wanted (setting notify_disk_mb). "
+def _disk(_subject: str, facts: Facts) -> tuple[str, str]:
+    setting = facts.get("setting", "notify_disk_mb")
+    why = f" (setting {setting})" if setting else ""
+    title = f"Little room on the disk of {facts['path']}" + (f" on {facts['host']}" if "host" in facts else "")
+    return title, (
+        f"{facts['free_mb']} MB are free, {facts['wanted_mb']} MB are wanted{why}. "
         f"Below {facts['needed_mb']} MB work waits for room."
     )
 
@@ -162,6 +189,13 @@ def _backup(subject: str, facts: Facts) -> tuple[str, str]:
     return "A backup failed", f"{subject}: {facts['message']}"
 
 
+def _schedule(subject: str, facts: Facts) -> tuple[str, str]:
+    return f"Scheduled work failed: {subject}", (
+        f"It failed {facts['tries']} times: {facts['message']}\n"
+        f"See: docrelay schedule\nOnce the cause is mended: docrelay schedule run {subject}"
+    )
+
+
 def _test(_subject: str, facts: Facts) -> tuple[str, str]:
     return "A test", f"docrelay notify test has sent this by the rule {facts['rule']}."
 
@@ -174,6 +208,7 @@ WORDS: Mapping[str, Callable[[str, Facts], tuple[str, str]]] = {
     "watch.held": _held,
     "verify.drift": _drift,
     "backup.failed": _backup,
+    "schedule.failed": _schedule,
     "test": _test,
 }
 """Title and text of each event, by its subject and facts."""

@@ -22,6 +22,12 @@ __all__ = ["is_urgent", "reports", "route"]
 LIMIT = 200
 """Notices that one transaction routes."""
 
+NOTE_EVERY_S = 3600.0
+"""How often a process that has rules notes that it is at work."""
+
+RULES_KEPT_S = 7 * 86400.0
+"""For so long after that, notices wait for such a process; older ones are deleted."""
+
 OMITTED = {"stages", "eta_s", "documents_per_s", "active"}
 """Fields of a job's status that say nothing about a job that has ended."""
 
@@ -29,20 +35,28 @@ OMITTED = {"stages", "eta_s", "documents_per_s", "active"}
 def route(services: Services) -> int:
     """Route notices that wait, up to `LIMIT` of them. Two processes may do so at once: each notice is routed once.
 
+    A process without rules leaves them to one that has some; where there is none, it discards them, so that the first
+    rule of a system does not report what has long passed.
+
     Returns:
-        How many were routed.
+        How many were routed or discarded.
     """
+    rules = services.settings.notify
     with services.catalog.connect() as connection:
+        noted_at = notices.rules_noted_at(connection)
         waiting = notices.list_unrouted(connection, LIMIT) if notices.is_any_unrouted(connection) else []
-    if not waiting:
+    if rules and not _is_within(NOTE_EVERY_S, noted_at):
+        with writing(services.catalog) as connection:
+            notices.note_rules(connection)
+    if not waiting or (not rules and _is_within(RULES_KEPT_S, noted_at)):
         return 0
-    wanted = {event for rule in services.settings.notify for event in rule.events}
+    wanted = {event for rule in rules for event in rule.events}
     completed = [_completed(services, notice) if notice.event in wanted else notice for notice in waiting]
     with writing(services.catalog) as connection:
         ours = notices.mark_routed(connection, [notice.id for notice in completed])
         for notice in completed:
             if notice.id in ours:
-                _put_out(connection, services.settings.notify, notice)
+                _put_out(connection, rules, notice)
     return len(ours)
 
 
@@ -54,6 +68,11 @@ def reports(rule: NotifyRule, notice: Notice) -> bool:
 def is_urgent(notice: Notice) -> bool:
     """Whether a notice waits neither for the end of quiet hours nor for others."""
     return notice.severity == "error" and not notice.cleared
+
+
+def _is_within(span_s: float, at: float | None) -> bool:
+    """Whether a time is near the present, on either side: clocks are set back."""
+    return at is not None and abs(time.time() - at) < span_s
 
 
 def _put_out(connection: Connection, rules: Sequence[NotifyRule], notice: Notice) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pipeline.errors import HookRefused
 from pipeline.notify.base import Notification
 from pipeline.notify.http_request import CheckedHttp
+from pipeline.notify.shortening import head, short_text
 from pipeline.settings import Settings
 
 __all__ = ["TemplateSender", "fill"]
@@ -26,14 +27,26 @@ ESCAPES = {"slack": str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})}
 """Slack reads <...> as a command: a file's name must not address a whole channel."""
 
 
+LONGEST_TITLE = 200
+
+LONGEST = 1900
+"""Characters of title and text together: Discord refuses a message of more than 2,000."""
+
+LONGEST_OF_SLACK = 3900
+"""The same after `ESCAPES`: Slack cuts a longer message into several, Mattermost refused one of more than 4,000."""
+
+LONGEST_OF_NTFY = 3900
+"""Bytes: ntfy makes a file of a message of more than 4,096, or refuses it."""
+
+
 class TemplateSender:
-    """Sends to addresses NAME+https://, where NAME is a template."""
+    """Sends to addresses NAME+https://, where NAME is a template; the operator names them, also private ones."""
 
     timeout_s = 10.0
 
     def __init__(self, settings: Settings) -> None:
         self._templates = settings.templates
-        self._http = CheckedHttp(private=settings.webhook_private)
+        self._http = CheckedHttp(private=True)
 
     def check(self, address: str) -> None:
         """Refuse an address without a template, or one that no request may go to."""
@@ -46,7 +59,7 @@ class TemplateSender:
         url, topic = _url(notification.address), ""
         if name == "ntfy":
             url, topic = _split_topic(url)
-        values = {**values_of(json.loads(notification.body), ESCAPES.get(name, {})), "topic": topic}
+        values = {**values_of(json.loads(notification.body), name), "topic": topic}
         headers = {"Content-Type": "application/json", "User-Agent": "Docrelay"}
         if notification.secret:
             headers["Authorization"] = f"Bearer {notification.secret}"
@@ -63,12 +76,18 @@ class TemplateSender:
         return name, self._templates[name]
 
 
-def values_of(message: Mapping[str, Any], escapes: Mapping[int, str]) -> dict[str, Any]:
-    """What a template may hold, from the message that a notification carries."""
-    severity = message.get("severity", "info")
+def values_of(message: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What the template of this name may hold, from the message that a notification carries, shortened if need be."""
+    severity, escapes = message.get("severity", "info"), ESCAPES.get(name, {})
+    limit = {"slack": LONGEST_OF_SLACK, "ntfy": LONGEST_OF_NTFY}.get(name, LONGEST)
+
+    def size(text: str) -> int:
+        return len(text.encode()) if name == "ntfy" else len(text.translate(escapes))
+
+    title = head(str(message["title"]), LONGEST_TITLE, size)
     return {
-        "title": str(message["title"]).translate(escapes),
-        "text": str(message["text"]).translate(escapes),
+        "title": title.translate(escapes),
+        "text": short_text(message, limit - size(title), size).translate(escapes),
         "severity": severity,
         "priority": PRIORITIES[severity],
     }

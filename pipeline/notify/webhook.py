@@ -7,7 +7,7 @@ from pipeline.notify.http_request import CheckedHttp
 from pipeline.notify.webhook_signature import headers
 from pipeline.settings import Settings
 
-__all__ = ["WebhookSender"]
+__all__ = ["OperatorsWebhookSender", "WebhookSender"]
 
 
 class WebhookSender:
@@ -15,8 +15,8 @@ class WebhookSender:
 
     timeout_s = 10.0
 
-    def __init__(self, settings: Settings) -> None:
-        self._http = CheckedHttp(private=settings.webhook_private)
+    def __init__(self, settings: Settings, *, private: bool | None = None) -> None:
+        self._http = CheckedHttp(private=settings.webhook_private if private is None else private)
 
     def check(self, address: str) -> None:
         """Refuse an address without resolving its host name."""
@@ -30,3 +30,10 @@ class WebhookSender:
     def close(self) -> None:
         """Release the threads."""
         self._http.close()
+
+
+class OperatorsWebhookSender(WebhookSender):
+    """Sends to addresses of the settings: the operator may name private ones."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, private=True)

@@ -1,4 +1,4 @@
-"""Where webhooks may go: public addresses only, unless the setting `webhook_private` allows others.
+"""Where webhooks may go: those that users register only to public addresses, unless `webhook_private` allows others.
 
 A host name is resolved once, all its addresses are checked, and the connection is made to a checked address. So a name
 that resolves to another address a moment later (DNS rebinding) leads nowhere else.
@@ -11,14 +11,11 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from pipeline.errors import HookRefused
+from pipeline.settings.urls import WEB_PORTS, WebUrl, read_web_url
 
 __all__ = ["Target", "check", "resolve"]
-
-MAX_URL_LENGTH = 2000
-SCHEMES = {"http": 80, "https": 443}
 
 GLOBAL = ipaddress.IPv6Network("2000::/3")
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -45,7 +42,7 @@ class Target:
     def authority(self) -> str:
         """The value of the header Host."""
         host = _bracketed(self.host)
-        return host if self.port == SCHEMES[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == WEB_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def check(url: str, *, private: bool) -> None:
@@ -54,7 +51,7 @@ def check(url: str, *, private: bool) -> None:
     Raises:
         HookRefused: it is not a URL that a webhook may have, or its host is an IP address that is not allowed.
     """
-    host, _, _, _ = _parse(url)
+    host = _parse(url).host
     name = host.rstrip(".")  # a dot at the end marks a name as fully qualified
     address = _literal_address(name)
     if address is not None:
@@ -70,7 +67,7 @@ def resolve(url: str, *, private: bool) -> Target:
         HookRefused: one of them is not allowed, or it is not a URL that a webhook may have.
         OSError: the name cannot be resolved now.
     """
-    host, port, scheme, path = _parse(url)
+    scheme, host, port, path = _parse(url)
     addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for address in addresses:
         _check(ipaddress.ip_address(address.partition("%")[0]), private=private)
@@ -93,21 +90,11 @@ def _literal_address(host: str) -> IPAddress | None:
         return None
 
 
-def _parse(url: str) -> tuple[str, int, str, str]:
-    """Host, port, scheme, and path with the query."""
-    if len(url) > MAX_URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise HookRefused("The URL of a webhook is plain ASCII without spaces, and at most 2000 characters.")
+def _parse(url: str) -> WebUrl:
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise HookRefused("The URL of the webhook cannot be read.") from None
-    if parts.scheme not in SCHEMES or not parts.hostname:
-        raise HookRefused("The URL of a webhook begins with http:// or https:// and names a host.")
-    if parts.username is not None or parts.password is not None:
-        raise HookRefused("The URL of a webhook holds no user and no password.")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.hostname, port or SCHEMES[parts.scheme], parts.scheme, path
+        return read_web_url(url)
+    except ValueError as error:
+        raise HookRefused(str(error)) from None
 
 
 def _check(address: IPAddress, *, private: bool) -> None:

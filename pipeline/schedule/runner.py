@@ -23,6 +23,7 @@ from pipeline.retries import is_service_error
 from pipeline.schedule.cron import local_zone
 from pipeline.schedule.decision import Begin, Wait, decide
 from pipeline.schedule.entries import ENTRIES, Entry, expression_of
+from pipeline.schedule.failure_notice import observe_end
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -102,7 +103,8 @@ def claim(services: Services, entry: Entry, seen: Run, runner: str, *, lives: bo
             scheduled_runs.set_due(connection, seen, step.due_at)
         else:
             log.error("schedule.given_up", entry=entry.name, error=step.error)
-            scheduled_runs.give_up(connection, seen, step.error)
+            if scheduled_runs.give_up(connection, seen, step.error):
+                observe_end(connection, entry.name, seen.tries, step.error)
     return None
 
 
@@ -121,6 +123,8 @@ def perform(services: Services, entry: Entry, run: Run) -> None:
     duration_s = time.monotonic() - began
     with writing(services.catalog) as connection:
         is_recorded = scheduled_runs.end(connection, run, duration_s, error, result)
+        if is_recorded:
+            observe_end(connection, entry.name, run.tries, error)
     log.info("schedule.ended", entry=entry.name, seconds=round(duration_s, 3), recorded=is_recorded)
 
 

@@ -5,20 +5,41 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["BUILTIN_TEMPLATES", "EventName", "Notifications", "NotifyRule", "Severity"]
+from pipeline.settings.urls import check_mail_server, read_web_url
+
+__all__ = ["BUILTIN_TEMPLATES", "HIGHEST_SEVERITIES", "EventName", "Notifications", "NotifyRule", "Severity"]
 
 EventName: TypeAlias = Literal[
-    "job.finished", "documents.failed", "worker.dead", "disk.low", "watch.held", "verify.drift", "backup.failed"
+    "job.finished",
+    "documents.failed",
+    "worker.dead",
+    "disk.low",
+    "watch.held",
+    "verify.drift",
+    "backup.failed",
+    "schedule.failed",
 ]
 """What a rule can name. The names are stored and sent."""
 
 Severity: TypeAlias = Literal["info", "warning", "error"]
+
+HIGHEST_SEVERITIES: dict[EventName, Severity] = {
+    "job.finished": "warning",
+    "documents.failed": "warning",
+    "worker.dead": "error",
+    "disk.low": "error",
+    "watch.held": "warning",
+    "verify.drift": "warning",
+    "backup.failed": "error",
+    "schedule.failed": "warning",
+}
+"""The highest severity that each event can have."""
 
 BUILTIN_TEMPLATES: dict[str, Any] = {
     "slack": {"text": "*$title*\n$text"},
@@ -30,7 +51,6 @@ QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 MAILBOX = re.compile(r"mailto:[^@\s,<>]+@[^@\s,<>]+")
 TEMPLATED = re.compile(r"([a-z0-9_-]+)\+https?://\S+")
 LEAST_SECRET = 16
-SMTP_SCHEMES = ("smtp", "smtps", "smtp+plain")
 
 
 class NotifyRule(BaseModel):
@@ -39,7 +59,7 @@ class NotifyRule(BaseModel):
     Args:
         name: the rule in lists and commands.
         events: at least one.
-        to: addresses: `mailto:NAME@HOST`, `https://…` (a signed webhook), `slack+https://…`, `ntfy+https://…`.
+        to: addresses, also private ones: `mailto:NAME@HOST`, `https://…` (a signed webhook), `slack+https://…`, `ntfy+https://…`.
         minimum_severity: events of less severity are not reported; a job without a failed document is `info`.
         quiet_hours: `HH:MM-HH:MM` in `timezone`; what is no error waits until they end.
         timezone: a name of the IANA database, such as `Europe/Berlin`.
@@ -80,8 +100,9 @@ class NotifyRule(BaseModel):
     @classmethod
     def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
-            is_url = urlsplit(address).scheme in ("http", "https") or TEMPLATED.fullmatch(address)
-            if not is_url and not MAILBOX.fullmatch(address):
+            if "://" in address and not address.startswith("mailto:"):
+                read_web_url(address.partition("+")[2] if TEMPLATED.fullmatch(address) else address)
+            elif not MAILBOX.fullmatch(address):
                 raise ValueError(f"{address!r} is neither mailto:NAME@HOST nor a URL")
             if value.count(address) > 1:
                 raise ValueError(f"{address} is named twice")
@@ -92,6 +113,17 @@ class NotifyRule(BaseModel):
         plain = [address for address in self.to if urlsplit(address).scheme in ("http", "https")]
         if plain and len(self.secret or "") < LEAST_SECRET:
             raise ValueError(f"the rule {self.name} needs a secret of {LEAST_SECRET} characters, to sign its webhooks")
+        return self
+
+    @model_validator(mode="after")
+    def _check_severity(self) -> Self:
+        order = get_args(Severity)
+        highest = {event: HIGHEST_SEVERITIES[event] for event in self.events}
+        if all(order.index(severity) < order.index(self.minimum_severity) for severity in highest.values()):
+            reasons = ", ".join(f"{event} is {severity} at most" for event, severity in highest.items())
+            raise ValueError(
+                f"the rule {self.name} can never report anything from {self.minimum_severity} on: {reasons}"
+            )
         return self
 
     @property
@@ -134,8 +166,15 @@ class Notifications(BaseModel):
     @field_validator("smtp_url", mode="after")
     @classmethod
     def _check_server(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme not in SMTP_SCHEMES or not urlsplit(value).hostname):
-            raise ValueError("it begins with smtp:// (STARTTLS), smtps:// or smtp+plain://, and names a host")
+        if value is not None:
+            check_mail_server(value)
+        return value
+
+    @field_validator("deadman_url", mode="after")
+    @classmethod
+    def _check_deadman(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_web_url(value)
         return value
 
     @model_validator(mode="after")

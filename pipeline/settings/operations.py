@@ -49,5 +49,5 @@ class OperationSettings(BaseModel):
         "archive", description="whether failures as old as that are archived or deleted"
     )
     page_images_mb: int = Field(256, ge=0, description="megabytes of page images that are kept; 0: none")
-    jobs_days: float = Field(365.0, ge=0, description="days that jobs are kept of which nothing is left; 0: for ever")
+    jobs_days: float = Field(365.0, ge=0, description="days that old jobs and archived failures are kept; 0: for ever")
     events_days: float = Field(30.0, ge=1, description="days that events are kept, and errors of attempts (at least 8)")

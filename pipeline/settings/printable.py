@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
+from pipeline.settings.masking import MASK, masked_address, without_password
 from pipeline.settings.notifications import NotifyRule
 from pipeline.settings.schema import Settings
 
-__all__ = ["printable_address", "printable_rule", "printable_settings"]
+__all__ = ["printable_rule", "printable_settings"]
 
 SECRETS = frozenset({"qdrant_api_key", "embedding_api_key", "passwords"})
 URLS = frozenset(
     {"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url", "smtp_url", "traces_url"}
 )
-MASK = "********"
 
 
 def printable_settings(settings: Settings) -> dict[str, Any]:
@@ -27,17 +26,8 @@ def printable_settings(settings: Settings) -> dict[str, Any]:
 
 def printable_rule(rule: NotifyRule) -> dict[str, Any]:
     """A rule of notifications as JSON can hold it, its secret and its addresses masked."""
-    addresses = [printable_address(address) for address in rule.to]
+    addresses = [masked_address(address) for address in rule.to]
     return {**rule.model_dump(mode="json"), "to": addresses, "secret": MASK if rule.secret else None}
-
-
-def printable_address(address: str) -> str:
-    """An address of a rule; of a URL only scheme and host: account, path and query may hold a password."""
-    scheme, is_url, rest = address.partition("://")
-    if not is_url:
-        return address
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    return f"{scheme}://{host}/{MASK}"
 
 
 def _printable(name: str, value: Any) -> Any:
@@ -55,20 +45,11 @@ def _rules(rules: Sequence[NotifyRule]) -> list[dict[str, Any]]:
     return [printable_rule(rule) for rule in rules]
 
 
-def _without_password(url: str) -> str:
-    """The URL with its password masked, and all values of its query, because one of them may be a password too."""
-    scheme, slashes, rest = url.partition("://")
-    account, at, location = rest.rpartition("@")
-    user, colon, _ = account.partition(":")
-    address, mark, query = location.partition("?")
-    values = "&".join(f"{pair.partition('=')[0]}={MASK}" for pair in query.split("&")) if mark else ""
-    return f"{scheme}{slashes}{user}{colon}{MASK if colon else ''}{at}{address}{mark}{values}"
-
-
 MASKED: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(SECRETS, lambda _value: MASK),
-    **dict.fromkeys(URLS, _without_password),
-    "deadman_url": printable_address,
+    **dict.fromkeys(URLS, without_password),
+    "deadman_url": masked_address,
     "notify": _rules,
+    "notify_templates": lambda templates: dict.fromkeys(templates, MASK),
 }
 """How settings are shown that hold secrets."""

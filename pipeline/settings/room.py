@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.disk import MB, DiskState, disk_state
 from pipeline.errors import DiskFull
 from pipeline.settings.schema import Settings
 
-__all__ = ["LATER", "check_room", "disk_of", "full_disk", "wait_for_room"]
+__all__ = ["LATER", "check_room", "disk_of", "disks", "full_disk", "wait_for_room"]
 
 SETTING = "min_free_mb"
 
@@ -30,11 +30,19 @@ def disk_of(settings: Settings) -> DiskState | None:
 
 
 def full_disk(settings: Settings, share: float = 1.0) -> DiskState | None:
-    """The first disk without room: of the data folder, of a local spool, of the system's temporary folder; else None.
+    """The first of the disks without room; None if each has some.
 
     Args:
         settings: name the folders, and how much must be free.
         share: how much of that is enough.
+    """
+    return next((state for state in disks(settings, share) if state.full), None)
+
+
+def disks(settings: Settings, share: float = 1.0) -> Iterator[DiskState]:
+    """The disks that work writes to: of the data folder, of a local spool, of the system's temporary folder.
+
+    Several of these folders may be on one disk. One of which the system cannot say anything is left out.
     """
     needed = _needed(settings, share)
     folders = [(settings.data_dir, needed, SETTING)]
@@ -43,7 +51,7 @@ def full_disk(settings: Settings, share: float = 1.0) -> DiskState | None:
     # `tempfile.gettempdir` would look for a folder that is not full.
     folders.append((Path(os.environ.get("TMPDIR") or "/tmp"), LEAST_BYTES, ""))  # noqa: S108 - nothing is written there
     states = (disk_state(*folder) for folder in folders)
-    return next((state for state in states if state is not None and state.full), None)
+    return (state for state in states if state is not None)
 
 
 def check_room(settings: Settings, share: float = 1.0) -> None:

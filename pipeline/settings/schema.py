@@ -117,7 +117,7 @@ class Settings(OperationSettings, Notifications):
     )
     api_patience_s: float = Field(20.0, gt=0, description="longest pause of a client that sends a request")
     api_idle_s: float = Field(3600.0, gt=0, description="longest pause between the requests of one job")
-    webhook_private: bool = Field(False, description="let webhooks go to private and loopback addresses")
+    webhook_private: bool = Field(False, description="let webhooks of users go to private and loopback addresses")
     server: str | None = Field(None, description="URL of another Docrelay that the command line works on")
     api_key: str | None = Field(None, description="key for that server")
 

@@ -23,7 +23,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries
 from pipeline.catalog.work import outbox
 from pipeline.errors import BadRequest, NotAllowed, TooMany
-from pipeline.notify.delivery import FIRST_PAUSE_S
+from pipeline.notify.patience import FIRST_PAUSE_S
 from pipeline.notify.webhook_signature import verify
 from pipeline.results import HealthReport
 

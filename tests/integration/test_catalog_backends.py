@@ -42,6 +42,7 @@ from pipeline.catalog.work import (
     batches,
     conditions,
     document_groups,
+    due_deliveries,
     endings,
     events,
     failure_list,
@@ -834,8 +835,15 @@ def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
         gathered = {outbox.collect(connection, "ops", hook, [notice_id], later) for notice_id in ids}
         (alone,) = {outbox.collect(connection, "ops", hook, ids, 0.0)}
         assert len(gathered) == 1
-        assert [delivery.id for delivery in outbox.claim(connection, 8)] == [alone]
-        assert notices.of_delivery(connection, gathered.pop()) == found
+        assert list(due_deliveries.list_due(connection, of_rules=False)) == []
+        assert list(due_deliveries.list_due(connection, of_rules=True)) == [(alone, hook.url)]
+        claimed = due_deliveries.claim(connection, [alone, *gathered])
+        assert [(delivery.id, delivery.rule, delivery.tries) for delivery in claimed] == [(alone, "ops", 1)]
+        assert not notices.rules_noted_at(connection)
+        notices.note_rules(connection)
+        notices.note_rules(connection)
+        assert 0 <= time.time() - (notices.rules_noted_at(connection) or 0) < 3600
+        assert list(notices.of_delivery(connection, gathered.pop())) == found
         outbox.mark_delivered(connection, alone, 250)
     with writing(catalog) as connection:
         found_failures = new_failures.find(connection, time.time())
@@ -845,7 +853,8 @@ def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
         assert conditions.list_all(connection) == {}
         (over,) = notices.list_unrouted(connection, 10)
         assert (over.event, over.cleared, over.facts) == ("disk.low", True, {"free_mb": 3})
-        outbox.prune(connection, time.time() + 60)
-        notices.prune(connection, time.time() + 60)
+    assert outbox.prune(catalog, time.time() + 60) == 1
+    assert notices.prune(catalog, time.time() + 60) == 1  # of what is over, which no rule reports
+    with catalog.connect() as connection:
         assert len(notices.list_unrouted(connection, 10)) == 0
         assert len(outbox.list_deliveries(connection)) == 1

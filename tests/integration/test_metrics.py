@@ -178,6 +178,16 @@ def drifting(sign: int) -> Check:
     return expected
 
 
+def ends_of_entries(work: Work, found: Values) -> Values:
+    """The ends of all entries that have run, of which there is one at least; none has failed."""
+    rows = work.sql("SELECT name, ended_at, outcome FROM scheduled WHERE ended_at IS NOT NULL")
+    if not rows:
+        work.api.client.run_schedule("expiry")
+    assert rows
+    assert {outcome for _, _, outcome in rows} == {"done"}
+    return {name: pytest.approx(ended_at, abs=0.001) for name, ended_at, _ in rows}
+
+
 CHECKS: dict[str, Check] = {
     "docrelay_up": lambda work, _: {"redis": 1, "catalog": 1},
     "docrelay_stage_tasks_total": of_stages,
@@ -253,6 +263,8 @@ CHECKS: dict[str, Check] = {
     "docrelay_watch_trouble": lambda work, _: {str(watched_folder(work.api)): 0},
     "docrelay_dead_letter_messages": lambda work, _: {(): 2},
     "docrelay_dead_letters_total": lambda work, _: {"received": 2, "dropped": 0, "reprocessed": 0},
+    "docrelay_schedule_last_run_timestamp_seconds": ends_of_entries,
+    "docrelay_schedule_last_success_timestamp_seconds": ends_of_entries,
 }
 
 HISTOGRAMS = ("docrelay_stage_duration_seconds", "docrelay_document_duration_seconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -22,6 +23,7 @@ from api_rig import Api, api_on, with_settings
 from documented_rows import DOCS, documented_rows
 from flow_tools import eventually
 from httpx import Response
+from metrics_rig import rows_of
 from ping_server import PingServer, ping_server
 from small_disk import fill, small_disk
 from smtp_server import MailHost, Taken, mail_host
@@ -30,17 +32,19 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries, delivery_notices, failures, hooks, jobs, notices
 from pipeline.catalog.work import notices as recorded
 from pipeline.disk import MB
+from pipeline.engine.heartbeat import living_nodes
 from pipeline.gates_for_tests import LOOKS, NOTIFIED
 from pipeline.notify import deadman
 from pipeline.notify.http_request import CheckedHttp
 from pipeline.notify.webhook_signature import verify
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.settings.printable import MASK
+from pipeline.settings.masking import MASK
 from pipeline.vectorstore.base import Filter
 
 SECRET = "0123456789abcdef-of-the-rule"
 EVENTS = ["job.finished", "documents.failed", "worker.dead", "disk.low", "watch.held", "verify.drift", "backup.failed"]
+EVENTS += ["schedule.failed"]
 WANTED_MB = 120
 
 
@@ -57,6 +61,7 @@ class Rig:
         """Mails about an event."""
         title = {"worker.dead": "Worker", "disk.low": "Little room", "watch.held": "Deletions are held back"}
         title |= {"verify.drift": "The index differs", "backup.failed": "A backup failed", "job.finished": "Job "}
+        title |= {"schedule.failed": "Scheduled work failed"}
         begin = f"[Docrelay] {'Over: ' if cleared else ''}{title[event]}"
         return [mail for mail in self.mail.taken(to) if mail.message["Subject"].startswith(begin)]
 
@@ -119,7 +124,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             "smtp_url": f"smtp+plain://localhost:{mail.port}",
             "smtp_from": "docrelay@example.org",
             "deadman_url": f"http://{pings.host}/alive",
-            "webhook_private": True,
             "drift_check_s": 2.0,
             "watch": json.dumps([{"path": str(watched)}]),
             "watch_settle_ms": 200,
@@ -191,7 +195,31 @@ def test_a_worker_that_dies_is_reported_and_one_that_ends_is_not(rig: Rig) -> No
         assert "Worker dies is dead" in rig.arrives("worker.dead", cleared=True).message["Subject"]
         again.terminate()
         assert again.wait(60) == 0
-    assert len(rig.of("worker.dead")) == 1
+    assert [mail.message["Subject"] for mail in rig.of("worker.dead")] == ["[Docrelay] Worker dies is dead"]
+
+
+def test_a_worker_that_dies_is_reported_though_another_has_its_name_and_the_api_died_with_it(rig: Rig) -> None:
+    gates = rig.api.cli.gates
+    with rig.api.cli.services() as services:
+        environment = {**rig.api.cli.environment, "DOCRELAY_REDIS_URL": str(services.settings.redis_url)}
+
+        def twin_nodes() -> int:
+            return sum(node.startswith("twin@") for node in living_nodes(services.redis))
+
+        first, second = (rig.api.cli.start("worker", "store", "--name", "twin", env=environment) for _ in range(2))
+        assert eventually(lambda: twin_nodes() == 2)
+        wait_for_a_look(rig)  # which has seen both
+        with gates.closed(LOOKS):
+            gates.arrived(LOOKS)
+            os.kill(first.pid, signal.SIGKILL)
+            assert eventually(lambda: twin_nodes() == 1)
+            rig.api.kill()
+        assert "1 of this name live" in text_of(rig.arrives("worker.dead", "Worker twin is dead"))
+        again = rig.api.cli.start("worker", "store", "--name", "twin", env=environment)
+        rig.arrives("worker.dead", "Worker twin is dead", cleared=True)
+        for process in (second, again):
+            process.terminate()
+            assert process.wait(60) == 0
 
 
 def test_little_room_on_the_disk_is_reported_and_its_end(rig: Rig) -> None:
@@ -232,6 +260,23 @@ def test_points_that_are_gone_are_reported_until_they_are_mended(rig: Rig) -> No
     assert rig.api.cli.run("verify", "--repair", "--json").code == 0
     rig.arrives("verify.drift", cleared=True)
     assert rig.api.cli.count(Filter(live=True)) == expected
+
+
+def test_periodic_work_that_fails_is_reported_after_its_last_try_until_it_is_done(rig: Rig) -> None:
+    database = rig.api.cli.folder / "catalog.db"
+    rows_of(database, "CREATE TRIGGER refuse BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'not today'); END")
+    rows_of(database, "INSERT INTO events (at, job_id, kind, data) VALUES (1000, 'old', 'job.finished', '{}')")
+    rig.api.cli.quick("schedule", "run", "clean_up")
+    # The next tries come five minutes after each other: the time of the last end is moved.
+    moved = "UPDATE scheduled SET ended_at = ended_at - 400 WHERE name = 'clean_up' AND outcome = 'failed'"
+    tries = "SELECT tries, state FROM scheduled WHERE name = 'clean_up'"
+    for number in (2, 3):
+        rows_of(database, moved)
+        assert eventually(lambda number=number: rows_of(database, tries) == [(number, "idle")], pause=0.2)
+    assert "not today" in text_of(rig.arrives("schedule.failed", "clean_up"))
+    rows_of(database, "DROP TRIGGER refuse")
+    assert rig.api.cli.run("schedule", "run", "clean_up").code == 0
+    rig.arrives("schedule.failed", "clean_up", cleared=True)
 
 
 def test_a_backup_that_fails_is_reported_to_every_address_of_its_rules(rig: Rig, tmp_path: Path) -> None:
@@ -378,6 +423,7 @@ def check_tests(rig: Rig, send: Callable[[], list[dict[str, Any]]]) -> None:
     before = Counter(mail.recipients[0] for mail in rig.mail.taken())
     posts = len(rig.pings.posts)
     tests = send()
+    assert [test["accepted"] for test in tests if test["rule"] == "deadman_url"] == [True]
     by_mail = {test["address"]: (test["accepted"], test["status"]) for test in tests if "@" in test["address"]}
     assert by_mail["mailto:all@example.org"] == (True, 250)
     assert by_mail["mailto:refused@example.org"] == (False, 550)
@@ -416,9 +462,13 @@ def check_test_command(rig: Rig) -> None:
 def check_deliveries(rig: Rig) -> None:
     listed = rig.api.cli.json("webhooks", "list")["deliveries"]
     found = rig.rows(
-        sa.select(deliveries.c.id, deliveries.c.state, hooks.c.rule).join(hooks, hooks.c.id == deliveries.c.hook_id)
-    )
-    assert {(row["id"], row["state"], row["rule"]) for row in listed} == {tuple(row) for row in found}
+        sa.select(deliveries.c.id, deliveries.c.state, hooks.c.rule, hooks.c.url)
+        .join(hooks, hooks.c.id == deliveries.c.hook_id)
+    )  # fmt: skip
+    masked = {id_: re.sub(r"(?<=://)([^/]+).*", lambda host: f"{host[1]}/{MASK}", url) for id_, _, _, url in found}
+    assert {(row["id"], row["state"], row["rule"]) for row in listed} == {tuple(row)[:3] for row in found}
+    assert {row["id"]: row["url"] for row in listed} == masked
+    assert f"{rig.pings.host}/hook" not in rig.api.cli.quick("webhooks", "list").out
 
 
 CHECKS: dict[str, Callable[[Rig], None]] = {

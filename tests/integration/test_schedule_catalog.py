@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from day_counts import count_day
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog.api import keys
+from pipeline.catalog.api import idempotency, keys
 from pipeline.catalog.database import slices
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.schema import metadata
@@ -31,6 +31,7 @@ from pipeline.catalog.work import (
     failures,
     jobs,
     ledger,
+    notices,
     old_jobs,
     outbox,
     scheduled_runs,
@@ -297,6 +298,43 @@ def test_old_rows_go_a_few_at_a_time_and_no_others(catalog: Engine, monkeypatch:
     assert events.prune(catalog, 2000.0) == len(old) == 6
     assert ledger.prune(catalog, 2000.0) == 3
     assert gone(before, snapshot(catalog)) == {"events": 6, "tasks": 3}
+
+
+def test_old_notices_deliveries_answers_and_archived_failures_go_a_few_at_a_time_and_no_others(
+    catalog: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "ROWS", 4)
+    hook = outbox.Hook("mailto:ops@example.org", "")
+    with writing(catalog) as connection:
+        for number in range(24):
+            notices.add(connection, "backup.failed", str(number), "error", {})
+            idempotency.store_answer(connection, f"scope-{number:02}", "request", {})
+        ids = [notice.id for notice in notices.list_unrouted(connection, 100)]
+        # One delivery with many notices, one that waits, and notices that no rule reports.
+        ended = outbox.collect(connection, "ops", hook, ids[:10], 0.0)
+        outbox.collect(connection, "ops", hook, ids[10:13], 0.0)
+        outbox.mark_delivered(connection, ended, 250)
+        fail_documents(connection, *(f"/old/{number}" for number in range(9)))
+        archived_failures.archive(connection, FailureFilter(before=time.time() + 60), 100, keep=True)
+        for table, column, row in (
+            ("notices", "at", "CAST(subject AS INTEGER) < 20"),
+            ("deliveries", "ended_at", f"id = '{ended}'"),
+            ("answers", "created_at", "scope < 'scope-11'"),
+            ("archived_failures", "archived_at", "source < '/old/7'"),
+        ):
+            connection.execute(sa.text(f"UPDATE {table} SET {column} = 1000 WHERE {row}"))
+    before = snapshot(catalog)
+    assert outbox.prune(catalog, 2000.0) == 1
+    assert notices.prune(catalog, 2000.0) == 17
+    assert idempotency.prune(catalog, 2000.0) == 11
+    assert archived_failures.prune(catalog, 2000.0) == 7
+    assert gone(before, snapshot(catalog)) == {
+        "deliveries": 1,
+        "delivery_notices": 10,
+        "notices": 17,
+        "answers": 11,
+        "archived_failures": 7,
+    }
 
 
 def test_revoked_keys_go_but_never_the_newest(catalog: Engine) -> None:

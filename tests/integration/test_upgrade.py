@@ -36,7 +36,7 @@ STAGES = {"extract", "ocr", "chunk", "embed", "upsert", "finalize", "redact", "e
 TASKS = {f"docrelay.{name}" for name in STAGES | {"reconcile", "recover", "reindex", "sweep"}}
 QUEUES = STAGES | {"maintenance"}
 KEYS = {"alive", "answer", "api", "ask", "metrics", "news", "nodes", "ready", "reconciled", "reconciler", "reindexing"}
-KEYS |= {"beat", "unacked", "unacked_index", "watch", "worker"}
+KEYS |= {"beat", "notify_hosts", "notify_nodes", "unacked", "unacked_index", "watch", "worker"}
 """What follows `docrelay:` in the names of keys and channels, up to the next colon: values, lists, locks."""
 
 PLAN = {"documents", "chunks", "cutting", "route", "sidecar", "told"}

@@ -11,7 +11,7 @@ from pipeline.api.problems import responses
 from pipeline.api.state import Api
 from pipeline.ingest.request import Line
 from pipeline.notify.rule_list import list_rules
-from pipeline.notify.trial import choose, send_tests
+from pipeline.notify.trial import send_tests
 from pipeline.results import NotificationRuleList, NotificationTestList
 
 __all__ = ["router"]
@@ -39,5 +39,8 @@ def rules(api: Api, _caller: Reader) -> NotificationRuleList:
     "/v1/notifications/test", responses=responses(400, 404, 408, 413, 415), summary="Test rules of notifications"
 )
 async def test(request: NotificationTestRequest, api: Api, _caller: Admin) -> NotificationTestList:
-    """Send a test message to every address of a rule, or of all rules, now, and say what became of it."""
-    return await send_tests(api.settings, choose(api.settings, request.rule))
+    """Send a test message to every address of a rule, or of all rules, now, and say what became of it.
+
+    Without a rule the dead-man URL is called as well.
+    """
+    return await send_tests(api.settings, request.rule)

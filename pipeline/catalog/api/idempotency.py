@@ -7,9 +7,10 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.schema import answers
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.errors import OtherRequest
 
 __all__ = ["KEEP_S", "find_answer", "forget_answer", "prune", "replace_answer", "scope_of", "store_answer"]
@@ -53,6 +54,6 @@ def forget_answer(connection: Connection, scope: str) -> None:
     connection.execute(answers.delete().where(answers.c.scope == scope))
 
 
-def prune(connection: Connection, before: float) -> int:
+def prune(engine: Engine, before: float) -> int:
     """Delete the answers that were given before this time; how many."""
-    return connection.execute(answers.delete().where(answers.c.created_at < before)).rowcount
+    return delete_slices(engine, answers.c.scope, answers.c.created_at < before)

@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.cursors import Key
 from pipeline.catalog.database.schema import archived_failures, failures
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.catalog.work.failure_list import FailureFilter, list_ids
 
-__all__ = ["archive", "list_archived"]
+__all__ = ["archive", "list_archived", "prune"]
 
 COPIED = (
     "document_id",
@@ -68,3 +69,8 @@ def list_archived(connection: Connection, after: Key | None, limit: int) -> tupl
     rows = [dict(row) for row in connection.execute(query).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
     return rows[:limit], None if last is None else Key(last["id"], last["document_id"])
+
+
+def prune(engine: Engine, before: float) -> int:
+    """Delete the failures that were archived before this time; how many."""
+    return delete_slices(engine, archived_failures.c.id, archived_failures.c.archived_at < before)

@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import conditions
+from pipeline.catalog.database.schema import conditions, delivery_notices
+from pipeline.catalog.database.schema import notices as notices_table
 from pipeline.catalog.work import notices
 
-__all__ = ["Condition", "Edge", "Key", "Observation", "Timing", "list_all", "observe", "step"]
+__all__ = ["Condition", "Edge", "Key", "Observation", "Timing", "any_reported_lasts", "list_all", "observe", "step"]
 
 Edge = Literal["raised", "cleared"]
 
@@ -49,13 +50,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen just now: whether the trouble is there, and what its report says."""
+    """What was seen just now: whether the trouble is there, and what its report says.
+
+    `forgotten`: no one can say any more whether it is there. It ends without a report.
+    """
 
     event: str
     subject: str
     present: bool
     severity: str = "warning"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    forgotten: bool = False
 
     @property
     def key(self) -> Key:
@@ -80,7 +85,7 @@ def step(
             return replace(before, since=since, absent_since=None), None
         raised = now - since >= timing.raise_after_s
         return Condition(since, raised, None, seen.severity, seen.facts), "raised" if raised else None
-    if before is None or not before.raised:
+    if before is None or not before.raised or seen.forgotten:
         return None, None
     absent_since = now if before.absent_since is None else min(before.absent_since, now)
     if now - absent_since >= timing.clear_after_s:
@@ -94,6 +99,23 @@ def list_all(connection: Connection) -> dict[Key, Condition]:
         Key(row.event, row.subject): Condition(row.since, row.raised, row.absent_since, row.severity, row.facts)
         for row in connection.execute(sa.select(conditions))
     }
+
+
+def any_reported_lasts(connection: Connection, delivery_id: str) -> bool:
+    """Whether trouble whose beginning a delivery reports is not over yet."""
+    reported = notices_table.join(delivery_notices, delivery_notices.c.notice_id == notices_table.c.id)
+    began = (
+        sa.exists()
+        .select_from(reported)
+        .where(
+            delivery_notices.c.delivery_id == delivery_id,
+            ~notices_table.c.cleared,
+            notices_table.c.event == conditions.c.event,
+            notices_table.c.subject == conditions.c.subject,
+            notices_table.c.at >= conditions.c.since,
+        )
+    )
+    return connection.scalar(sa.select(conditions.c.event).where(conditions.c.raised, began).limit(1)) is not None
 
 
 def observe(connection: Connection, observations: Iterable[Observation], timing: Timing) -> None:

@@ -17,15 +17,26 @@ SEEN_UNTIL = "failures_noticed"
 
 EXAMPLES = 20
 
+SKEW_MS = 60_000
+"""A mark that is further in the future is that of a clock that was set back, and not that of another host."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewFailures:
-    """The failures after `after_ms` and up to `until_ms`; `after_ms` is None at the very first look."""
+    """The failures after `after_ms` and up to `until_ms`; `after_ms` is None at the very first look.
+
+    It is later than `until_ms` where the clock was set back since the last look: the next look begins at `until_ms`.
+    """
 
     after_ms: int | None
     until_ms: int
     codes: dict[str, int]
     examples: list[dict[str, str]]
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is anything to record: failures, or from when on the next look counts."""
+        return bool(self.codes) or self.after_ms is None or self.after_ms > self.until_ms + SKEW_MS
 
 
 def find(connection: Connection, until: float) -> NewFailures:
@@ -36,8 +47,8 @@ def find(connection: Connection, until: float) -> NewFailures:
         until: seconds since 1970, at which every failure before has been committed.
     """
     after_ms, until_ms = _seen_until(connection), int(until * 1000)
-    if after_ms is None:
-        return NewFailures(None, until_ms, {}, [])
+    if after_ms is None or after_ms > until_ms + SKEW_MS:
+        return NewFailures(after_ms, until_ms, {}, [])
     between = (failures.c.created_at > after_ms / 1000, failures.c.created_at <= until_ms / 1000)
     number = sa.func.count().label("number")
     query = sa.select(failures.c.code, number).where(*between).group_by(failures.c.code)
@@ -60,6 +71,8 @@ def record(connection: Connection, found: NewFailures) -> bool:
     where = (counters.c.name == SEEN_UNTIL, counters.c.value == found.after_ms)
     if not connection.execute(counters.update().where(*where).values(value=found.until_ms)).rowcount:
         return False
+    if not found.codes:
+        return True
     facts = {"documents": sum(found.codes.values()), "codes": found.codes, "examples": found.examples}
     notices.add(connection, "documents.failed", "documents", "warning", facts)
     return True

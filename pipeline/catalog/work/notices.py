@@ -7,16 +7,35 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import delivery_notices, notices
+from pipeline.catalog.database.schema import counters, delivery_notices, notices
+from pipeline.catalog.database.slices import delete_slices
 
-__all__ = ["Notice", "add", "complete", "is_any_unrouted", "list_unrouted", "mark_routed", "of_delivery", "prune"]
+__all__ = [
+    "Notice",
+    "add",
+    "complete",
+    "is_any_reported",
+    "is_any_unrouted",
+    "list_unrouted",
+    "mark_routed",
+    "note_rules",
+    "of_delivery",
+    "prune",
+    "rules_noted_at",
+]
+
+PAGE = 500
+"""Rows that are read at once."""
+
+RULES_NOTED = "notify_rules_noted"
+"""Counter: when a process that has rules was at work last, in milliseconds since 1970."""
 
 
 class Notice(NamedTuple):
@@ -82,18 +101,43 @@ def mark_routed(connection: Connection, notice_ids: Collection[str]) -> set[str]
     return waiting
 
 
-def of_delivery(connection: Connection, delivery_id: str) -> list[Notice]:
-    """The notices that a delivery reports, oldest first."""
+def rules_noted_at(connection: Connection) -> float | None:
+    """When a process that has rules was at work last, in seconds since 1970; None if none has been yet."""
+    noted_ms = connection.scalar(sa.select(counters.c.value).where(counters.c.name == RULES_NOTED))
+    return None if noted_ms is None else noted_ms / 1000
+
+
+def note_rules(connection: Connection) -> None:
+    """Note that a process that has rules is at work now."""
+    now_ms = int(time.time() * 1000)
+    noted = counters.update().where(counters.c.name == RULES_NOTED).values(value=now_ms)
+    if not connection.execute(noted).rowcount:
+        connection.execute(counters.insert().values(name=RULES_NOTED, value=now_ms))
+
+
+def of_delivery(connection: Connection, delivery_id: str) -> Iterator[Notice]:
+    """The notices that a delivery reports, oldest first, read as the caller takes them: there may be very many."""
     query = (
         sa.select(*COLUMNS)
         .join(delivery_notices, delivery_notices.c.notice_id == notices.c.id)
         .where(delivery_notices.c.delivery_id == delivery_id)
         .order_by(notices.c.at, notices.c.id)
     )
-    return [Notice(*row) for row in connection.execute(query)]
+    for row in connection.execute(query.execution_options(yield_per=PAGE)):
+        yield Notice(*row)
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete notices that were recorded before this time and belong to no delivery."""
+def is_any_reported(connection: Connection, delivery_id: str, severity: str) -> bool:
+    """Whether a delivery reports a notice of this severity."""
+    reported = sa.exists().where(
+        delivery_notices.c.delivery_id == delivery_id,
+        delivery_notices.c.notice_id == notices.c.id,
+        notices.c.severity == severity,
+    )
+    return bool(connection.scalar(sa.select(reported)))
+
+
+def prune(engine: Engine, before: float) -> int:
+    """Delete notices that were recorded before this time and belong to no delivery; how many."""
     reported = sa.exists().where(delivery_notices.c.notice_id == notices.c.id)
-    connection.execute(notices.delete().where(notices.c.at < before, ~reported))
+    return delete_slices(engine, notices.c.id, notices.c.at < before, ~reported)

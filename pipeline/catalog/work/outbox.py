@@ -1,7 +1,7 @@
 """The addresses to notify of the end of a job or of the events of a rule, and the outbox of notifications.
 
 A delivery is `waiting`, `sending` (until `due_at`, when another process may try), `delivered` or `failed`. That of a
-rule reports notices; as long as it is not due and was not tried, it takes further ones.
+rule reports notices; as long as it is not due and was not tried, it takes further ones. `due_deliveries` claims them.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.schema import deliveries, delivery_notices, hooks, jobs
+from pipeline.catalog.database.slices import delete_slices
+from pipeline.catalog.work.due_deliveries import OPEN
 
 __all__ = [
-    "Delivery",
     "Hook",
     "attach",
     "attach_to_key",
-    "claim",
     "collect",
     "count_of_rules",
     "enqueue",
-    "is_any_due",
     "list_deliveries",
     "mark_delivered",
     "mark_failed",
@@ -35,10 +34,6 @@ __all__ = [
     "store_body",
 ]
 
-OPEN = ("waiting", "sending")
-LEASE_S = 60.0
-"""A delivery that was begun and not ended is begun again after this time: its process died."""
-
 
 @dataclass(frozen=True, slots=True)
 class Hook:
@@ -46,21 +41,6 @@ class Hook:
 
     url: str
     secret: str
-
-
-class Delivery(NamedTuple):
-    """One message to one address; `body` is None until it is sent for the first time.
-
-    `rule` is the rule whose notices it reports; None where it reports the end of a job to a hook.
-    """
-
-    id: str
-    job_id: str
-    url: str
-    secret: str
-    tries: int
-    body: str | None
-    rule: str | None = None
 
 
 def attach(connection: Connection, job_id: str, hook: Hook | None, key_id: str | None) -> None:
@@ -113,37 +93,6 @@ def collect(connection: Connection, rule: str, hook: Hook, notice_ids: Sequence[
     rows = [{"delivery_id": open_id, "notice_id": notice_id} for notice_id in notice_ids]
     connection.execute(delivery_notices.insert(), rows)
     return open_id
-
-
-def is_any_due(connection: Connection) -> bool:
-    """Whether a delivery is due; it needs no write lock."""
-    query = sa.select(deliveries.c.id).where(deliveries.c.state.in_(OPEN), deliveries.c.due_at <= time.time()).limit(1)
-    return connection.scalar(query) is not None
-
-
-def claim(connection: Connection, limit: int) -> list[Delivery]:
-    """Claim deliveries that are due, for the caller alone until their lease ends."""
-    now = time.time()
-    chosen = connection.scalars(
-        sa.select(deliveries.c.id)
-        .where(deliveries.c.state.in_(OPEN), deliveries.c.due_at <= now)
-        .order_by(deliveries.c.due_at)
-        .limit(limit)
-    ).all()
-    if not chosen:
-        return []
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.id.in_(chosen))
-        .values(state="sending", due_at=now + LEASE_S, tries=deliveries.c.tries + 1)
-    )
-    rows = connection.execute(
-        sa.select(deliveries.c.id, deliveries.c.job_id, hooks.c.url, hooks.c.secret)
-        .add_columns(deliveries.c.tries, deliveries.c.body, hooks.c.rule)
-        .join(hooks, hooks.c.id == deliveries.c.hook_id)
-        .where(deliveries.c.id.in_(chosen))
-    )
-    return [Delivery(*row) for row in rows]
 
 
 def store_body(connection: Connection, delivery_id: str, body: str) -> None:
@@ -215,18 +164,19 @@ def count_of_rules(connection: Connection) -> dict[tuple[str, str], dict[str, in
     return counts
 
 
-def prune(connection: Connection, before: float) -> int:
+def prune(engine: Engine, before: float) -> int:
     """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it.
 
     Returns:
         How many deliveries were deleted.
     """
-    deleted = connection.execute(deliveries.delete().where(deliveries.c.ended_at < before)).rowcount
-    kept = sa.exists().where(deliveries.c.id == delivery_notices.c.delivery_id)
-    connection.execute(delivery_notices.delete().where(~kept))
+    # What a delivery reports first: where this ends in the middle, the next run finds the delivery and goes on.
+    is_old = sa.exists().where(deliveries.c.id == delivery_notices.c.delivery_id, deliveries.c.ended_at < before)
+    delete_slices(engine, delivery_notices.c.notice_id, is_old)
+    deleted = delete_slices(engine, deliveries.c.id, deliveries.c.ended_at < before)
     ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
     needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)
-    connection.execute(hooks.delete().where(hooks.c.job_id.is_not(None), ended, ~needed))
+    delete_slices(engine, hooks.c.id, hooks.c.job_id.is_not(None), ended, ~needed)
     return deleted
 
 

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import scheduled
+from pipeline.catalog.database.schema import counters, scheduled
 
-__all__ = ["Run", "add", "begin", "end", "find", "give_up", "list_all", "request", "set_due"]
+__all__ = ["LastEnd", "Run", "add", "begin", "end", "find", "give_up", "last_ends", "list_all", "request", "set_due"]
+
+DONE = "schedule_done:"
+"""Beginning of the names of counters: when a run of an entry was last done, in milliseconds since 1970."""
 
 
 class Run(NamedTuple):
@@ -38,6 +41,16 @@ class Run(NamedTuple):
     outcome: str | None = None
     error: str | None = None
     result: dict[str, Any] | None = None
+
+
+class LastEnd(NamedTuple):
+    """When the last run of an entry ended, and the last one that was done (0.0: none was); in seconds since 1970.
+
+    Both are whole milliseconds, and the same if the last run was done.
+    """
+
+    ended_at: float
+    done_at: float
 
 
 def list_all(connection: Connection) -> dict[str, Run]:
@@ -99,16 +112,34 @@ def end(
     connection: Connection, run: Run, duration_s: float, error: str | None, result: Mapping[str, Any] | None
 ) -> bool:
     """Record the end of a run; whether it was still that of this process."""
+    now = time.time()
     values = {
         "state": "idle",
-        "ended_at": time.time(),
+        "ended_at": now,
         "duration_s": duration_s,
         "outcome": "done" if error is None else "failed",
         "error": error,
         "result": None if result is None else dict(result),
     }
     where = (scheduled.c.name == run.name, scheduled.c.runs == run.runs, scheduled.c.state == "running")
-    return bool(connection.execute(scheduled.update().where(*where).values(values)).rowcount)
+    is_ours = bool(connection.execute(scheduled.update().where(*where).values(values)).rowcount)
+    if is_ours and error is None:
+        connection.execute(counters.delete().where(counters.c.name == DONE + run.name))
+        connection.execute(counters.insert().values(name=DONE + run.name, value=int(now * 1000)))
+    return is_ours
+
+
+def last_ends(connection: Connection) -> dict[str, LastEnd]:
+    """When each entry that has run ended last, and was last done."""
+    done_ms = sa.func.coalesce(counters.c.value, 0)
+    query = (
+        sa.select(scheduled.c.name, scheduled.c.ended_at, done_ms)
+        .outerjoin(counters, counters.c.name == DONE + scheduled.c.name)
+        .where(scheduled.c.ended_at.is_not(None))
+    )
+    return {
+        name: LastEnd(int(ended_at * 1000) / 1000, done / 1000) for name, ended_at, done in connection.execute(query)
+    }
 
 
 def request(connection: Connection, name: str) -> None:

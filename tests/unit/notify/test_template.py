@@ -19,9 +19,10 @@ from pipeline.notify.base import Notification, SendError
 from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders, check_address
 from pipeline.notify.template import fill
+from pipeline.notify.trial import send_tests
 from pipeline.settings import Settings
 
-RULE = {"name": "chat", "events": ["backup.failed"]}
+TEST = Notice("n", "test", "test", "info", cleared=False, at=1.8e9, facts={"rule": "r"})
 
 
 @pytest.fixture
@@ -34,6 +35,12 @@ def received() -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             got.append((self.path, dict(self.headers.items()), body))
             self.send_response(403 if self.path == "/no" else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            got.append((self.path, dict(self.headers.items()), None))
+            self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -50,11 +57,11 @@ def received() -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
 
 
 def send(address: str, secret: str = "", **settings: Any) -> int:
-    senders = Senders(Settings(webhook_private=True, **settings))
+    senders = Senders(Settings(**settings))
     facts = {"folder": "/backup", "message": "<!channel> & more"}
     body = body_of("id", "chat", 1.8e9, [Notice("n", "backup.failed", "/backup", "error", False, 1.8e9, facts)])
     try:
-        return asyncio.run(senders.of(address).send(Notification("id", address, secret, body.encode())))
+        return asyncio.run(senders.of(address, of_rule=True).send(Notification("id", address, secret, body.encode())))
     finally:
         senders.close()
 
@@ -94,14 +101,32 @@ def test_a_refusal_is_an_error_with_its_status(received: Any) -> None:
     assert refused.value.status == 403
 
 
-def test_private_addresses_and_unknown_templates_are_refused() -> None:
+def test_only_rules_may_name_private_addresses_templates_and_mailboxes(received: Any) -> None:
+    host, got = received
+    body = body_of("id", "r", 0.0, [TEST]).encode()
     senders = Senders(Settings())
-    for address in ("slack+http://127.0.0.1/x", "slack+http://localhost/x", "other+https://example.org/x"):
+    for address in ("http://127.0.0.1/x", f"slack+http://{host}/x", "ntfy+http://10.0.0.7/x", "mailto:a@example.org"):
         with pytest.raises(HookRefused):
-            senders.of(address).check(address)
-    with pytest.raises(HookRefused):
-        senders.of("mailto:a@example.org").check("mailto:a@example.org")
+            senders.of(address, of_rule=False).check(address)
+    for address in (f"http://{host}/x", f"slack+http://{host}/x"):
+        sender = senders.of(address, of_rule=True)
+        assert asyncio.run(sender.send(Notification("id", address, "s" * 16, body))) == 200
+    assert [path for path, _, _ in got] == ["/x", "/x"]
+    for address in ("other+https://example.org/x", "slack+http://224.0.0.1/x", "mailto:a@example.org"):
+        with pytest.raises(HookRefused):
+            senders.of(address, of_rule=True).check(address)
     senders.close()
+
+
+def test_the_trial_calls_the_dead_man_url_too(received: Any) -> None:
+    host, _ = received
+    rule = {"name": "chat", "events": ["backup.failed"], "to": [f"slack+http://{host}/no"]}
+    settings = Settings(notify=[rule], deadman_url=f"http://{host}/alive")
+    outcomes = asyncio.run(send_tests(settings)).tests
+    assert [(item.rule, item.accepted, item.status) for item in outcomes] == [
+        ("chat", False, 403),
+        ("deadman_url", True, 200),
+    ]
 
 
 @pytest.mark.parametrize(

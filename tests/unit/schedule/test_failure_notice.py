@@ -1,0 +1,90 @@
+"""Entries that fail: reported after the last try, over with the next run that is done, and when each was last done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import notices
+from pipeline.catalog.work import scheduled_runs
+from pipeline.schedule.decision import TRIES
+from pipeline.schedule.entries import Entry
+from pipeline.schedule.runner import claim, perform
+from pipeline.services import Services
+from pipeline.settings import Settings
+
+FAULTS: list[str] = []
+ENTRY = Entry("clean_up", "clean up", "schedule_clean_up", f"{__name__}:clean_up")
+
+
+def clean_up(_services: Services) -> dict[str, Any] | None:
+    """The work of the entry: it fails while there is a fault."""
+    if FAULTS:
+        raise OSError(FAULTS[0])
+    return None
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    FAULTS.clear()
+    opened = Services(Settings(data_dir=tmp_path))
+    with writing(opened.catalog) as connection:
+        scheduled_runs.add(connection, ENTRY.name, 1000.0)
+    yield opened
+    opened.catalog.dispose()
+
+
+def run(services: Services, tries: int) -> None:
+    with writing(services.catalog) as connection:
+        seen = scheduled_runs.find(connection, ENTRY.name)
+        assert seen is not None
+        begun = scheduled_runs.begin(connection, seen, "worker/1-1", seen.due_at + 60, tries)
+        assert begun is not None
+    perform(services, ENTRY, begun)
+
+
+def told(services: Services) -> list[tuple[str, str, str, bool]]:
+    with services.catalog.connect() as connection:
+        rows = connection.execute(notices.select().order_by(notices.c.at)).all()
+    return [(row.event, row.subject, row.severity, row.cleared) for row in rows]
+
+
+def last_end(services: Services) -> scheduled_runs.LastEnd:
+    with services.catalog.connect() as connection:
+        return scheduled_runs.last_ends(connection)[ENTRY.name]
+
+
+def test_an_entry_is_reported_after_its_last_try_and_once_until_it_is_done(services: Services) -> None:
+    begun, over = ("schedule.failed", "clean_up", "warning", False), ("schedule.failed", "clean_up", "warning", True)
+    run(services, 1)
+    done = last_end(services)
+    assert done.ended_at == done.done_at > 0
+    FAULTS.append("the disk is full")
+    for tries in range(1, TRIES):
+        run(services, tries)
+        assert told(services) == []
+    for _ in range(2):  # this night, and the next one
+        run(services, TRIES)
+        assert told(services) == [begun]
+    failed = last_end(services)
+    assert failed.done_at == done.done_at < failed.ended_at
+    FAULTS.clear()
+    run(services, 1)
+    run(services, 1)
+    assert told(services) == [begun, over]
+    assert last_end(services).done_at == last_end(services).ended_at
+
+
+def test_a_run_that_was_lost_is_reported(services: Services) -> None:
+    with writing(services.catalog) as connection:
+        seen = scheduled_runs.find(connection, ENTRY.name)
+        assert seen is not None
+        begun = scheduled_runs.begin(connection, seen, "worker/1-1", 1e11, TRIES)
+        assert begun is not None
+    assert claim(services, ENTRY, begun, "other/1-1", lives=False) is None
+    assert told(services) == [("schedule.failed", "clean_up", "warning", False)]
+    assert last_end(services).done_at == 0.0
