@@ -157,7 +157,7 @@ def test_secrets_are_masked() -> None:
     assert shown["notify_templates"] == {"chat": MASK}
     assert shown["deadman_url"] == f"https://hc-ping.com/{MASK}"
     for address in (f"https://{secret}@host", f"https://host?token={secret}", f"https://host#{secret}"):
-        assert printable_address(address) == f"https://host/{MASK}"
+        assert masked_address(address) == f"https://host/{MASK}"
     assert secret not in repr(Settings(notify=[{**RULE, "secret": secret}], **MAIL).notify)
 
 

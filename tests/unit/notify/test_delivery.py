@@ -237,13 +237,7 @@ def test_silent_hosts_of_hooks_leave_room_for_what_comes_after_them(services: Se
     asyncio.run(deliver(services, ended, "post://box"))
 
     sent = Counter(notification.address for notification in boxes[0].sent)
-    assert sent == {
-        "post://a.silent": 2,
-        "post://0.silent": 1,
-        "post://1.silent": 1,
-        "post://2.silent": 1,
-        "post://box": 1,
-    }
+    assert (sent["post://a.silent"], sent["post://box"]) == (2, 1)
 
 
 @pytest.mark.parametrize("address", ["mailto:ops@example.org", "teams+https://example.org/x"])
