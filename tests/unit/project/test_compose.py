@@ -351,7 +351,7 @@ def test_the_build_arguments_are_those_of_the_image(services: dict[str, Any]) ->
 
 def test_the_image_has_the_packages_of_everything_that_compose_can_switch_on(services: dict[str, Any]) -> None:
     extras = set(services["embed"]["build"]["args"]["EXTRAS"].split(","))
-    assert extras == {"postgres", "flower", "traces"}
+    assert extras == {"postgres", "flower", "traces", "pdf"}
     assert "DOCRELAY_TRACES_URL" in services["embed"]["environment"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert extras <= project["optional-dependencies"].keys()
