@@ -23,7 +23,7 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 log = structlog.get_logger()
 
-PATIENCE_S = 3.0
+PATIENCE_S = 4.0
 """A part that has not answered by then is down. Prometheus gives a scrape 10 seconds, of which 5 may go to the key."""
 
 

@@ -276,7 +276,8 @@ def test_every_metric_is_documented_and_checked(work: Work) -> None:
     documented = documented_rows("monitoring.md", "## Metrics")
     assert len(documented) == len(set(documented))
     assert set(documented) == set(CHECKS) | {*HISTOGRAMS, HTTP, NOTIFICATIONS}
-    assert set(documented) == set(work.families())
+    # On a busy machine, a scrape may come before the first count has ended.
+    assert eventually(lambda: set(documented) == set(work.families())), set(documented) ^ set(work.families())
 
 
 @pytest.mark.parametrize("name", CHECKS)

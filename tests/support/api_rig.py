@@ -75,8 +75,16 @@ class Api:
 
     def metrics(self, name: str) -> dict[Any, float]:
         """Values of a metric by its labels: a text, or several in the order of their names."""
-        answer = self.http.get("/metrics").raise_for_status()
-        samples = [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+        text = ""
+
+        def is_whole() -> bool:
+            # On a busy machine, a part may have had no time to answer.
+            nonlocal text
+            text = self.http.get("/metrics").raise_for_status().text
+            return not re.search(r"^docrelay_up{.*} 0", text, re.MULTILINE)
+
+        assert eventually(is_whole), text
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         values = {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
         return {key[0] if len(key) == 1 else key: value for key, value in values.items()}
 
