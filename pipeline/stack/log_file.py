@@ -32,7 +32,7 @@ class SharedLogFile(RotatingFileHandler):
     def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
         super().__init__(path, maxBytes=max_bytes, backupCount=backups, encoding="utf-8", delay=True, errors="replace")
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # type: ignore[override]  # noqa: N802
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
         """Open the file that has the name now, and say whether it is full. Called before each line."""
         if self.stream is None or not _is_at(self.baseFilename, self.stream):
             self._close()

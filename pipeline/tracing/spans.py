@@ -129,7 +129,7 @@ class _End:
 
     def _shut_down(self) -> None:
         self._begin.wait()
-        self._processor.shutdown()
+        self._processor.shutdown()  # type: ignore[no-untyped-call]
 
 
 _ends: list[_End] = []
