@@ -31,9 +31,13 @@ def note_host(connection: redis.Redis, host: str) -> Mapping[str, float]:
     Raises:
         redis.RedisError: Redis does not answer.
     """
+    now = time.time()
     with connection.pipeline() as pipe:
-        pipe.hset(HOSTS, host, str(time.time()))
+        pipe.hset(HOSTS, host, str(now))
         pipe.expire(HOSTS, KEPT_S)
         pipe.hgetall(HOSTS)
         *_, found = pipe.execute()
-    return {text(name): float(text(at)) for name, at in found.items()}
+    hosts = {text(name): float(text(at)) for name, at in found.items()}
+    if gone := [name for name, at in hosts.items() if abs(now - at) > KEPT_S]:
+        connection.hdel(HOSTS, *gone)  # containers have another name with each start
+    return hosts

@@ -59,8 +59,8 @@ def absent_for_long(
 ) -> list[Observation]:
     """Observations that end conditions which no look watches any more.
 
-    These are conditions that others reported as over, and, without a report, those of workers and disks that are not
-    expected any more: of a disk of this host that is not in use now, or of a host where no process looks.
+    These are conditions that others reported as over, and, without a report, those of workers and disks that have not
+    been expected for a day: nothing looks on the host of a disk, or the folder is not in use there any more.
 
     Args:
         known: the conditions.
@@ -69,16 +69,18 @@ def absent_for_long(
         here: this host.
     """
     looked_at, now = {observation.key for observation in seen}, time.time()
+    are_workers_known = any(key.event == "worker.dead" for key in looked_at)
 
-    def is_forgotten(key: Key, condition: Condition) -> bool:
-        if key.event == "worker.dead":
-            return abs(now - condition.since) > FORGOTTEN_S
+    def watched_at(key: Key, condition: Condition) -> float:
+        """When anything could still tell of a condition that was not looked at; now, where that is not known."""
         host = condition.facts.get("host", "")
-        is_silent = hosts is not None and abs(now - hosts.get(host, condition.since)) > FORGOTTEN_S
-        return key.event == "disk.low" and (host == here or is_silent)
+        if key.event == "disk.low" and host != here:
+            return now if hosts is None else hosts.get(host, condition.since)
+        is_out_of_use = key.event == "disk.low" or (key.event == "worker.dead" and are_workers_known)
+        return condition.since if is_out_of_use else now
 
     unseen = {key: condition for key, condition in known.items() if key not in looked_at}
-    forgotten = {key for key, condition in unseen.items() if is_forgotten(key, condition)}
+    forgotten = {key for key, condition in unseen.items() if abs(now - watched_at(key, condition)) > FORGOTTEN_S}
     return [
         Observation(*key, present=False, forgotten=key in forgotten)
         for key, condition in unseen.items()
