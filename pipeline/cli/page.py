@@ -11,6 +11,7 @@ import typer
 from pipeline.cli.connect import manager_of
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, plain, print_json, quantity
+from pipeline.errors import BadRequest
 
 if TYPE_CHECKING:
     from pipeline.page_images import PageRequest
@@ -66,7 +67,7 @@ def page(
         request = replace(request, page=_position(settings, request).page)
     detail, image = _ask(settings, request, draws=output is not None)
     if output is not None and image is not None:
-        output.write_bytes(image)
+        _write(output, image)
     if json:
         print_json({**detail.model_dump(), "output": None if output is None else str(output)})
     else:
@@ -96,6 +97,14 @@ def _ask(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[Page
 
     source = find_page(Services(settings), request)
     return page_detail(source), draw_image(source).data if draws else None
+
+
+def _write(output: Path, image: bytes) -> None:
+    try:
+        output.write_bytes(image)
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}."
+        raise BadRequest(message, "Name a file in a folder that is there and that you may write to.") from None
 
 
 def _print(detail: PageDetail, has_passage: bool, output: Path | None) -> None:

@@ -436,3 +436,5 @@ def test_the_command_says_what_is_wrong(api: Api, pdf: Any, tmp_path: Path) -> N
     ended = api.cli.quick("page", pdf.id, "1", "--output", str(tmp_path / "page.gif"))
     assert (ended.code, "Take png, jpeg, webp" in ended.err) == (2, True)
     assert not (tmp_path / "page.gif").exists()
+    ended = api.cli.quick("page", pdf.id, "1", "--output", str(tmp_path / "nowhere" / "page.png"))
+    assert (ended.code, "cannot be written" in ended.err) == (2, True)
