@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.settings.masking import masked_address
 from pipeline.settings.urls import check_mail_server, read_web_url
 
 __all__ = ["BUILTIN_TEMPLATES", "HIGHEST_SEVERITIES", "EventName", "Notifications", "NotifyRule", "Severity"]
@@ -105,7 +106,7 @@ class NotifyRule(BaseModel):
             elif not MAILBOX.fullmatch(address):
                 raise ValueError(f"{address!r} is neither mailto:NAME@HOST nor a URL")
             if value.count(address) > 1:
-                raise ValueError(f"{address} is named twice")
+                raise ValueError(f"{masked_address(address)} is named twice")
         return value
 
     @model_validator(mode="after")
