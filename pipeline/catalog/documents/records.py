@@ -44,6 +44,7 @@ __all__ = [
     "add_submission",
     "add_submissions",
     "cancel_current",
+    "done_of_job",
     "record",
     "refuse",
     "reject",
@@ -98,7 +99,7 @@ def record(
         return _record_new(connection, job_id, document_id, recipe, file, placement)
     tagging.set_tags(connection, document_id, file.tags)
     result = _record_known(connection, job_id, document_id, recipe, file, placement)
-    if result.outcome != "unchanged" or _outcome(connection, job_id, document_id) not in DONE:
+    if result.outcome != "unchanged" or not done_of_job(connection, job_id, [document_id]):
         add_submission(connection, job_id, file, result)
     return result
 
@@ -194,6 +195,14 @@ def refuse(connection: Connection, job_id: str, document_id: str, file: FileReco
     connection.execute(submissions.insert(), row | error)
     if before != "failed":
         events.add(connection, "document.failed", [(job_id, document_id)], error)
+
+
+def done_of_job(connection: Connection, job_id: str, document_ids: Sequence[str]) -> set[str]:
+    """Those of these documents that the job has done already, before its intake broke off and went on."""
+    query = sa.select(submissions.c.document_id).where(
+        submissions.c.job_id == job_id, submissions.c.outcome.in_(DONE), submissions.c.document_id.in_(document_ids)
+    )
+    return set(connection.scalars(query))
 
 
 def _outcome(connection: Connection, job_id: str, document_id: str) -> str | None:

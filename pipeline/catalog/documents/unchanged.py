@@ -41,7 +41,8 @@ def record_unchanged(
     # Whatever went wrong with another content, this one is there and searchable.
     failures.delete_of_documents(connection, ids)
     point_at_completed(connection, ids)
-    records.add_submissions(connection, job_id, results)
+    done = {name for group in split_list(ids) for name in records.done_of_job(connection, job_id, group)}
+    records.add_submissions(connection, job_id, [item for item in results if item[1].document_id not in done])
     return {file.source: result for file, result in results}
 
 
