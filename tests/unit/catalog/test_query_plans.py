@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.documents import garbage, live_versions, lookup
+from pipeline.catalog.documents import garbage, live_versions, lookup, moves
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.work import (
     admission,
@@ -112,6 +112,7 @@ def test_no_query_scans_a_growing_table(services: Services) -> None:
         assert endings.list_endings(connection, 0, endings.newest_event(connection), 10)
         assert not stage_load.stage_loads(connection)
         assert not stage_load.waiting_batches(connection)
+        assert not moves.waiting_for_labels(connection, 10)
     sa.event.remove(services.catalog, "before_cursor_execute", note)
 
     whole = []
