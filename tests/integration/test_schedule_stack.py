@@ -6,6 +6,7 @@ next day in Berlin. The tests share the stack, and the one about the night goes 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -24,12 +25,14 @@ from day_counts import count_day
 from documented_rows import documented_rows
 from flow_tools import eventually, write_documents, write_scan
 from shifted_clock import ShiftedClock
+from smtp_server import MailHost, mail_host
 
 from pipeline.errors import UnknownId
 from pipeline.gates_for_tests import SCHEDULED
 from pipeline.results import DailyMetrics, ScheduledEntry
 from pipeline.schedule.decision import TRIES
 
+EDITORS = "editors@example.org"
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY_S = 86400.0
 NAMES = ["metrics", "clean_up", "failures", "verify", "health", "expiry"]
@@ -41,6 +44,7 @@ class Rig:
 
     api: Api
     clock: ShiftedClock
+    mail: MailHost
 
     @property
     def now(self) -> float:
@@ -89,17 +93,31 @@ def rig(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
     clock = ShiftedClock(folder)
     noon = datetime.now(BERLIN).replace(hour=12, minute=10, second=0) + timedelta(days=1)
     clock.set(noon.timestamp() - time.time())
-    with pytest.MonkeyPatch.context() as patch:
+    with mail_host(folder / "mail", "plain") as mail, pytest.MonkeyPatch.context() as patch:
         for name, value in {**clock.environment, "TZ": "Europe/Berlin"}.items():
             patch.setenv(name, value)
-        with api_on(folder / "data", verify_days=1.0) as api:
+        with api_on(folder / "data", verify_days=1.0, **digest_by(mail)) as api:
             # What the test itself starts reads the machine's clock.
             patch.delenv("LD_PRELOAD")
-            rig = Rig(api, clock)
+            rig = Rig(api, clock, mail)
             assert eventually(lambda: len(rig.raw("SELECT name FROM scheduled")) == len(NAMES))
             yield rig
             for name, value in clock.environment.items():
                 patch.setenv(name, value)
+
+
+def digest_by(mail: MailHost) -> dict[str, Any]:
+    """Settings: the failures of half a day come in one mail."""
+    rule = {"name": "editors", "events": ["documents.failed"], "to": [f"mailto:{EDITORS}"], "digest_s": 43_200}
+    sending = {"smtp_url": f"smtp+plain://localhost:{mail.port}", "smtp_from": "docrelay@example.org"}
+    return {**sending, "notify": json.dumps([rule]), "notify_check_s": 1.0}
+
+
+def digests(rig: Rig) -> list[str]:
+    """The text of each mail about the damaged file of the night."""
+    parts = [mail.message.get_body(("plain",)) for mail in rig.mail.taken(EDITORS)]
+    texts = [part.get_content() for part in parts if part is not None]
+    return [text for text in texts if "broken.pdf" in text]
 
 
 def test_entries_are_listed_with_the_next_time_of_the_clock(rig: Rig) -> None:
@@ -241,7 +259,7 @@ def test_the_clean_up_removes_what_it_should_and_nothing_else(rig: Rig, tmp_path
 
 
 def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
-    """The numbers of the day are stored once and are right; the clean-up runs once; neither again an hour back."""
+    """The numbers of the day are stored once, the clean-up runs and the digest comes once; none again an hour back."""
     write_documents(tmp_path / "in", 6, seed=31)
     (tmp_path / "in" / "broken.pdf").write_bytes(b"%PDF-1.7\nnot one")
     write_scan(tmp_path / "in" / "scan.png", 1)
@@ -252,6 +270,8 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     began = today.replace(hour=0, minute=0, second=0, microsecond=0)
     runs = {name: rig.entry(name).runs for name in NAMES}
     planted = plant(rig)
+    assert eventually(lambda: rig.raw("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == [(1,)])
+    assert digests(rig) == []
 
     rig.set_clock(midnight.replace(hour=0, minute=59, second=45))
     metrics = rig.ended("metrics", runs["metrics"] + 1)
@@ -273,6 +293,7 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     assert {"extract", "chunk", "embed", "upsert", "finalize", "ocr"} <= stored.stages.keys()
 
     check_report(rig, stored, tmp_path)
+    assert eventually(lambda: len(digests(rig)) == 1)
 
     rig.set_clock(midnight.replace(hour=1, minute=59, second=45))
     clean_up = rig.ended("clean_up", runs["clean_up"] + 1)
@@ -296,6 +317,7 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     assert verify is not None
     assert (verify.outcome, datetime.fromisoformat(str(verify.due))) == ("done", midnight.replace(hour=3))
     assert rig.raw("SELECT count(*) FROM checks WHERE name = 'verify'") == [(1,)]
+    assert len(digests(rig)) == 1
 
 
 def check_report(rig: Rig, stored: DailyMetrics, folder: Path) -> None:
