@@ -312,12 +312,17 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     assert rig.entry("clean_up").runs == runs["clean_up"] + 1
     assert len(rig.raw("SELECT day FROM daily_metrics")) == 1
 
+    check_verification(rig, runs["verify"], midnight)
+    assert len(digests(rig)) == 1
+
+
+def check_verification(rig: Rig, before: int, midnight: datetime) -> None:
+    """The verification of the week runs at three o'clock."""
     rig.set_clock(midnight.replace(hour=2, minute=59, second=45))
-    verify = rig.ended("verify", runs["verify"] + 1).last_run
+    verify = rig.ended("verify", before + 1).last_run
     assert verify is not None
     assert (verify.outcome, datetime.fromisoformat(str(verify.due))) == ("done", midnight.replace(hour=3))
     assert rig.raw("SELECT count(*) FROM checks WHERE name = 'verify'") == [(1,)]
-    assert len(digests(rig)) == 1
 
 
 def check_report(rig: Rig, stored: DailyMetrics, folder: Path) -> None:
