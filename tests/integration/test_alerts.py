@@ -359,7 +359,7 @@ def test_alert_of_a_broker_that_is_gone(api: Api, prometheus: Prometheus) -> Non
 
 
 def test_alert_of_a_catalog_that_is_gone(api: Api, prometheus: Prometheus) -> None:
-    """A key that was good before is good for the scrape while nobody can look it up; no other key is."""
+    """A key that was good before is good for the scrape while the catalog is down; no other key is."""
     with ExitStack() as of_database:
         url = of_database.enter_context(running_postgres()).create()
         catalog = open_catalog(url)

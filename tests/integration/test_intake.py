@@ -341,7 +341,7 @@ def test_two_apis_carry_out_each_order_once(rig: FlowRig, tmp_path: Path, monkey
 
 
 def test_nothing_waits_after_the_last_group(rig: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sends one record waits for its answer: the pause is for other writers between two groups."""
+    """A caller that sends one record waits for its answer: the pause is for other writers between two groups."""
     monkeypatch.setattr(intake, "COURTESY_S", 1e6)
     write_documents(tmp_path / "in", intake.FIRST_BATCH, seed=12)
     assert rig.wait(rig.submit(tmp_path / "in", collection="one-group")) == {"completed": intake.FIRST_BATCH}

@@ -178,10 +178,10 @@ def test_a_run_that_always_dies_is_given_up(rig: Rig) -> None:
     assert (run.outcome, run.tries) == ("lost", TRIES)
     assert "ended before the run did" in str(run.error)
     assert not any(death.exists() for death in deaths)
-    told = "SELECT subject, cleared FROM notices WHERE event = 'schedule.failed' ORDER BY at"
-    assert rig.raw(told) == [("expiry", 0)]
+    noted = "SELECT subject, cleared FROM notices WHERE event = 'schedule.failed' ORDER BY at"
+    assert rig.raw(noted) == [("expiry", 0)]
     assert rig.run("expiry").last_run.outcome == "done"  # type: ignore[union-attr]
-    assert rig.raw(told) == [("expiry", 0), ("expiry", 1)]
+    assert rig.raw(noted) == [("expiry", 0), ("expiry", 1)]
 
 
 def test_an_error_is_in_the_list_and_stops_no_other_entry(rig: Rig) -> None:

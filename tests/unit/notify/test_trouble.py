@@ -82,8 +82,8 @@ def test_the_same_folder_on_two_hosts_is_two_conditions(tmp_path: Path) -> None:
             conditions.observe(connection, look(Services(roomy), "other-host"), timing)
         time.sleep(0.1)
     with low.catalog.connect() as connection:
-        (told,) = connection.execute(notices.select()).all()
-    assert (told.event, told.subject, told.cleared) == ("disk.low", f"full-host:{tmp_path}", False)
+        (noted,) = connection.execute(notices.select()).all()
+    assert (noted.event, noted.subject, noted.cleared) == ("disk.low", f"full-host:{tmp_path}", False)
     low.catalog.dispose()
 
 

@@ -47,7 +47,7 @@ def run(services: Services, tries: int) -> None:
     perform(services, ENTRY, begun)
 
 
-def told(services: Services) -> list[tuple[str, str, str, bool]]:
+def noted(services: Services) -> list[tuple[str, str, str, bool]]:
     with services.catalog.connect() as connection:
         rows = connection.execute(notices.select().order_by(notices.c.at)).all()
     return [(row.event, row.subject, row.severity, row.cleared) for row in rows]
@@ -66,16 +66,16 @@ def test_an_entry_is_reported_after_its_last_try_and_once_until_it_is_done(servi
     FAULTS.append("the disk is full")
     for tries in range(1, TRIES):
         run(services, tries)
-        assert told(services) == []
+        assert noted(services) == []
     for _ in range(2):  # this night, and the next one
         run(services, TRIES)
-        assert told(services) == [begun]
+        assert noted(services) == [begun]
     failed = last_end(services)
     assert failed.done_at == done.done_at < failed.ended_at
     FAULTS.clear()
     run(services, 1)
     run(services, 1)
-    assert told(services) == [begun, over]
+    assert noted(services) == [begun, over]
     assert last_end(services).done_at == last_end(services).ended_at
 
 
@@ -86,5 +86,5 @@ def test_a_run_that_was_lost_is_reported(services: Services) -> None:
         begun = scheduled_runs.begin(connection, seen, "worker/1-1", 1e11, TRIES)
         assert begun is not None
     assert claim(services, ENTRY, begun, "other/1-1", lives=False) is None
-    assert told(services) == [("schedule.failed", "clean_up", "warning", False)]
+    assert noted(services) == [("schedule.failed", "clean_up", "warning", False)]
     assert last_end(services).done_at == 0.0
