@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -20,7 +19,7 @@ import pytest
 import yaml
 from api_rig import Api, OtherApi, with_settings
 from documented_rows import documented_rows
-from flow_tools import eventually
+from flow_tools import eventually, repeated
 from health_rig import blocked_reconciler
 from metrics_rig import Work, remove_point, rows_of, wait_for_counters, watched_folder
 from postgres_server import running_postgres
@@ -176,21 +175,14 @@ def process_of(api: Api, name: str) -> dict[str, Any]:
 @contextmanager
 def no_beat(api: Api) -> Iterator[None]:
     """Beat is stopped whenever there is one: the supervisor replaces each of them as frozen."""
-    ended = threading.Event()
 
     def stop() -> None:
-        while not ended.wait(0.2):
-            with suppress(ProcessLookupError):
-                if (pid := process_of(api, "beat")["pid"]) is not None:
-                    os.kill(pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            if (pid := process_of(api, "beat")["pid"]) is not None:
+                os.kill(pid, signal.SIGSTOP)
 
-    thread = threading.Thread(target=stop)
-    thread.start()
-    try:
+    with repeated(stop, 0.2):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager

@@ -59,14 +59,25 @@ def kill_all(found: Iterable[psutil.Process]) -> None:
 @contextmanager
 def writes_on(path: Path) -> Iterator[None]:
     """A thread writes to a file all the time."""
-    ended = threading.Event()
 
     def write() -> None:
-        while not ended.wait(0.004):
-            with path.open("a") as file:
-                file.write("and on ")
+        with path.open("a") as file:
+            file.write("and on ")
 
-    thread = threading.Thread(target=write)
+    with repeated(write, 0.004):
+        yield
+
+
+@contextmanager
+def repeated(action: Callable[[], object], pause_s: float) -> Iterator[None]:
+    """A thread does this again and again, as long as the block runs."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(pause_s):
+            action()
+
+    thread = threading.Thread(target=repeat)
     thread.start()
     try:
         yield

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ import httpx
 import psutil
 import redis
 from cli_rig import Cli, cli_on
-from flow_tools import eventually, kill_all, write_documents
+from flow_tools import eventually, kill_all, repeated, write_documents
 from postgres_server import free_port
 from small_disk import fill, small_disk
 
@@ -45,19 +44,10 @@ COMMANDS = {
 @contextmanager
 def blocked_reconciler(connection: redis.Redis) -> Iterator[None]:
     """The lock of the reconciler is held, as by a worker that hangs."""
-    ended = threading.Event()
-
-    def hold() -> None:
-        while not ended.wait(1):
-            connection.set(LOCK, "held", ex=60)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
     try:
-        yield
+        with repeated(lambda: connection.set(LOCK, "held", ex=60), 1):
+            yield
     finally:
-        ended.set()
-        thread.join()
         connection.delete(LOCK)
 
 
