@@ -105,10 +105,17 @@ def stages(found: Mapping[str, Durations]) -> list[ReportedStage]:
 
 
 def throughput(found: Sequence[Interval], since: float, until: float) -> ReportedThroughput:
-    """The intervals between two times in seconds since 1970, also those in which nothing ended; none if all are so."""
+    """The intervals between two times in seconds since 1970, also those in which nothing ended; none if all are so.
+
+    What ended after `until`, as documents that a cancelled job did not wait for, is in the last interval.
+    """
     seconds, length = until - since, interval_length(until - since)
-    last = max([math.ceil(seconds / length) - 1, *(interval.number for interval in found)])
-    by_number = {interval.number: interval for interval in found}
+    last = max(math.ceil(seconds / length) - 1, 0)
+    by_number: dict[int, Interval] = {}
+    for interval in found:
+        number = min(interval.number, last)
+        before = by_number.get(number, Interval(number, 0, 0, 0))
+        by_number[number] = Interval(number, *(sum(pair) for pair in zip(before[1:], interval[1:], strict=True)))
     filled = [by_number.get(number, Interval(number, 0, 0, 0)) for number in range(last + 1)] if found else []
     per_s = 1 / seconds if seconds > 0 else 0.0
     return ReportedThroughput(

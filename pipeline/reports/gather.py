@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.catalog import Connection
-from pipeline.catalog.work import daily_metrics, jobs, report_figures, report_rows
+from pipeline.catalog.work import daily_metrics, jobs, report_ends, report_figures, report_rows
 from pipeline.catalog.work import status as read
+from pipeline.catalog.work.report_ends import SpanEnds
 from pipeline.catalog.work.report_scope import Scope
 from pipeline.errors import UnknownId
-from pipeline.reports import figures
+from pipeline.reports import figures, limits
 from pipeline.reports.query import ReportQuery
 from pipeline.results import DailyMetrics, Report, ReportedDocument, ReportedJob, iso
 
@@ -42,8 +43,13 @@ def find_scope(connection: Connection, query: ReportQuery, now: float) -> Scope:
 
 def gather(connection: Connection, scope: Scope) -> Report:
     """Gather the report of a job or a span."""
-    groups = report_figures.count_groups(connection, scope)
-    failed = report_figures.count_failures(connection, scope)
+    groups, ends = report_figures.count_groups(connection, scope), None
+    if scope.job_id is not None:
+        failed = report_figures.count_failures(connection, scope)
+    else:
+        ends = report_ends.count_ends(connection, scope)
+        failed = ends.failed
+        groups += [report_figures.unread("unchanged", ends.unchanged)] if ends.unchanged else []
     intervals = report_figures.count_intervals(connection, scope, figures.interval_length(scope.until - scope.since))
     # The groups of a span have no failed documents: those that intake refused have no format and no attempt.
     states = figures.states(groups, 0 if scope.job_id is not None else sum(failed.values()))
@@ -63,7 +69,8 @@ def gather(connection: Connection, scope: Scope) -> Report:
         stages=figures.stages(report_figures.measure(connection, scope)),
         throughput=figures.throughput(intervals, scope.since, scope.until),
         days=_days(connection, scope),
-        **_lists(connection, scope, states),
+        notes=_notes(connection, scope, ends),
+        **_lists(connection, scope, states, ends),
     )
 
 
@@ -72,21 +79,27 @@ def iterate_documents(connection: Connection, scope: Scope) -> Iterator[Reported
     return map(_document, report_rows.iterate_documents(connection, scope))
 
 
-def _lists(connection: Connection, scope: Scope, states: Mapping[str, int]) -> dict[str, Any]:
-    """The first failures and documents, and how many more there are of each."""
+def _notes(connection: Connection, scope: Scope, ends: SpanEnds | None) -> list[str]:
+    """What the numbers leave out, as records are not kept for ever and jobs share documents."""
+    gone_until = report_ends.stages_gone_until(connection, scope)
+    joined = report_figures.count_joined(connection, scope) if scope.job_id is not None else 0
+    return limits.notes(ends, gone_until, joined)
+
+
+def _lists(
+    connection: Connection, scope: Scope, states: Mapping[str, int], ends: SpanEnds | None
+) -> dict[str, Any]:
+    """The first failures and documents, and how many more the formats have that list all of them."""
+    failed = states.get("failed", 0) if ends is None else ends.listed
+    documents = sum(states.values()) if ends is None else states.get("completed", 0) + failed
     listed = [*map(_document, report_rows.iterate_documents(connection, scope, LISTED))][:LISTED]
     failures = [*map(_document, report_rows.iterate_failures(connection, scope, LISTED))]
     return {
         "failures": failures,
-        "more_failures": max(states.get("failed", 0) - len(failures), 0),
+        "more_failures": max(failed - len(failures), 0),
         "documents_listed": listed,
-        "more_documents": max(_listable(scope, states) - len(listed), 0),
+        "more_documents": max(documents - len(listed), 0),
     }
-
-
-def _listable(scope: Scope, states: Mapping[str, int]) -> int:
-    """How many documents the rows have: those of a span leave out what was unchanged or cancelled."""
-    return sum(states.values()) if scope.job_id is not None else states.get("completed", 0) + states.get("failed", 0)
 
 
 def _job(connection: Connection, job_id: str | None) -> ReportedJob | None:

@@ -38,7 +38,7 @@ def notes(report: Report) -> list[str]:
         said.append("The job is still running: these numbers are those of this moment, and will grow.")
     if report.documents == 0:
         said.append("No document ended in this time." if report.job is None else "The job has no documents.")
-    return said
+    return said + report.notes
 
 
 def facts(report: Report) -> list[tuple[str, Cell]]:

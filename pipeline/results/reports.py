@@ -139,6 +139,7 @@ class Report(Result):
 
     The numbers are of all documents. The lists `failures` and `documents_listed` have the first 200 of each;
     `more_failures` and `more_documents` say how many are left out. `days` are the stored numbers of the days of a span.
+    `notes` are sentences about what the numbers leave out.
     """
 
     made_at: str
@@ -160,6 +161,7 @@ class Report(Result):
     documents_listed: list[ReportedDocument]
     more_documents: int
     days: list[DailyMetrics]
+    notes: list[str] = Field([])
 
     @property
     def is_running(self) -> bool:

@@ -22,14 +22,15 @@ from sqlalchemy.engine import Engine
 
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.schema import metadata
-from pipeline.catalog.work import daily_metrics
+from pipeline.catalog.work import daily_metrics, events
 from pipeline.catalog.work.daily_metrics import Day
 from pipeline.catalog.work.report_scope import Scope
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.reports import ReportQuery, file_name
 from pipeline.reports.formats import writer_of
 from pipeline.reports.gather import LISTED, find_scope, gather, iterate_documents
-from pipeline.results import Report
+from pipeline.reports.texts import time_text
+from pipeline.results import Report, iso
 
 pytest_plugins = ("postgres_fixture",)
 
@@ -79,14 +80,15 @@ def check_made(report: Report, made: list[dict[str, Any]]) -> None:
 
 def check_intervals(report: Report, planted: Planted) -> None:
     length, versions = report.throughput.interval_s, {row["id"]: row for row in planted.rows["versions"]}
+    outcomes = {row["attempt_id"]: row["outcome"] for row in planted.rows["submissions"]}
     expected: dict[int, Counter[str]] = defaultdict(Counter)
     for row in planted.rows["attempts"]:
-        if row["state"] in ("completed", "failed"):
+        if row["state"] == outcomes[row["id"]] and row["state"] in ("completed", "failed"):
             place = int((row["finished_at"] - START) // length)
             chunks = versions[row["version_id"]]["chunks"] if row["state"] == "completed" else 0
             expected[place] += Counter({row["state"]: 1, "chunks": chunks})
     found = report.throughput.intervals
-    assert len(found) <= 61
+    assert len(found) <= 60
     for place, interval in enumerate(found):
         counts = Counter({"completed": interval.completed, "failed": interval.failed, "chunks": interval.chunks})
         assert counts == expected[place], place
@@ -95,7 +97,7 @@ def check_intervals(report: Report, planted: Planted) -> None:
 
 def test_the_report_of_a_job_has_the_figures_that_one_counts_by_hand(catalog: Engine) -> None:
     with writing(catalog) as connection:
-        planted = plant(connection, 400, random.Random(7))
+        planted = plant(connection, 400, random.Random(7), joined=0.3)
         plant(connection, 30, random.Random(8))  # another job, which is not counted
     report = report_of(catalog, ReportQuery(planted.job))
     rows = of_job(planted)
@@ -127,6 +129,9 @@ def test_the_report_of_a_job_has_the_figures_that_one_counts_by_hand(catalog: En
     assert [row.source for row in report.documents_listed] == sorted(row["source"] for row in rows)[:LISTED]
     assert report.more_documents == 400 - LISTED
     assert report.days == []
+    joined = sum(row["job_id"] != planted.job for row in planted.rows["attempts"])
+    (note,) = report.notes
+    assert note.startswith(f"Another job was ingesting {joined} of the documents already")
 
 
 def test_the_report_of_a_day_has_the_numbers_of_its_stored_row(catalog: Engine) -> None:
@@ -153,6 +158,96 @@ def test_the_report_of_a_day_has_the_numbers_of_its_stored_row(catalog: Engine) 
         streamed = list(iterate_documents(connection, Scope(day.start, day.end)))
     assert Counter(row.state for row in streamed) == {state: report.states[state] for state in ("completed", "failed")}
     assert len(streamed) - LISTED == report.more_documents
+
+
+DAY_S = 86_400.0
+
+
+def days_of(number: int) -> list[Day]:
+    return [Day(f"day-{place:02}", START + place * DAY_S, START + (place + 1) * DAY_S) for place in range(number)]
+
+
+def plant_days(catalog: Engine, days: list[Day], *, kept_from: float) -> Planted:
+    """Documents that ended in these days, whose numbers are stored; the events before a time are pruned."""
+    lasts_s = days[-1].end - START
+    with writing(catalog) as connection:
+        planted = plant(connection, 400, random.Random(21), lasts_s=lasts_s)
+        for day in days:
+            daily_metrics.store(connection, daily_metrics.compute(connection, day))
+    events.prune(catalog, kept_from)
+    return planted
+
+
+def ended(planted: Planted, since: float, until: float) -> tuple[Counter[str], Counter[str]]:
+    """The documents that ended in a time by state, and the failed ones by code."""
+    of = {row["document_id"]: row for row in of_job(planted)}
+    done = [(row["at"], row["document_id"], row["kind"].removeprefix("document.")) for row in planted.rows["events"]]
+    within = [(document, state) for at, document, state in done if since <= at < until]
+    codes = Counter(of[document]["code"] for document, state in within if state == "failed")
+    return Counter(state for _, state in within), codes
+
+
+def test_a_report_beyond_the_events_that_are_kept_takes_the_numbers_of_days(catalog: Engine) -> None:
+    """Forty days, of which ten still have their events; the tenth-last day has a part of them."""
+    days, kept_from = days_of(40), START + 30.4 * DAY_S
+    planted = plant_days(catalog, days, kept_from=kept_from)
+    states, codes = ended(planted, START, days[-1].end)
+    with catalog.connect() as connection:
+        report = gather(connection, Scope(START, days[-1].end))
+        listed = [row for row in iterate_documents(connection, Scope(START, days[-1].end)) if row.state == "failed"]
+    assert report.states == states
+    assert {code.code: code.documents for code in report.failure_codes} == codes
+    kept = ended(planted, kept_from, days[-1].end)[0]["failed"]
+    assert len(report.failures) == len(listed) == kept < states["failed"]
+    assert report.more_failures == 0
+    assert report.notes == [
+        f"{states['failed'] - kept} failed documents are counted and not listed: their events are not kept any more."
+    ]
+
+
+def test_a_report_says_of_which_time_it_does_not_know_what_failed(catalog: Engine) -> None:
+    """The span begins in the middle of a day whose events are gone, and the numbers of a later day were not stored."""
+    days, kept_from = days_of(40), START + 30.4 * DAY_S
+    planted = plant_days(catalog, [*days[:7], *days[8:]], kept_from=kept_from)
+    since, until = START + 2.5 * DAY_S, days[-1].end
+    with catalog.connect() as connection:
+        report = gather(connection, Scope(since, until))
+        later = gather(connection, Scope(kept_from, until))
+    known = [(days[3].start, days[7].start), (days[8].start, until)]
+    expected = sum((ended(planted, *part)[0] for part in known), Counter[str]())
+    assert {state: report.states[state] for state in ("failed", "unchanged")} == {
+        state: expected[state] for state in ("failed", "unchanged")
+    }
+    assert report.states["completed"] == ended(planted, since, until)[0]["completed"]
+    begin, end = (time_text(iso(at)) for at in (since, days[8].start))
+    assert report.notes[0].startswith(f"Failed and unchanged documents between {begin} and {end} are not all counted")
+    assert later.notes == []
+
+
+def test_a_superseded_attempt_is_no_document_that_was_cancelled(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        planted = plant(connection, 100, random.Random(22))
+        table = metadata.tables["attempts"]
+        cancelled = [row["id"] for row in planted.rows["attempts"] if row["state"] == "cancelled"]
+        connection.execute(table.update().where(table.c.id.in_(cancelled[:3])).values(code="superseded"))
+    with catalog.connect() as connection:
+        report = gather(connection, Scope(START, START + 900))
+    assert report.states["cancelled"] == len(cancelled) - 3 > 0
+
+
+def test_the_time_by_stage_says_which_tasks_are_gone(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        planted = plant(connection, 60, random.Random(23))
+        rows = [row for row in planted.rows["attempts"] if row["state"] == "completed"]
+        table, gone = metadata.tables["attempts"], sorted(rows, key=lambda row: row["finished_at"])[:5]
+        connection.execute(table.update().values(batch_id="b"))
+        connection.execute(table.update().where(table.c.id.in_([row["id"] for row in gone])).values(batch_id="gone"))
+    until = time_text(iso(gone[-1]["finished_at"]))
+    with catalog.connect() as connection:
+        for scope in (Scope(START, START + 900), find_scope(connection, ReportQuery(planted.job), START)):
+            assert gather(connection, scope).notes == [
+                f"Time by stage leaves out what ended until {until}: tasks are kept for a few days."
+            ]
 
 
 def test_a_reindex_is_not_in_the_report_of_a_span(catalog: Engine) -> None:
@@ -257,7 +352,9 @@ def test_no_report_scans_a_table(tmp_path: Path) -> None:
     sa.event.listen(engine, "before_cursor_execute", explain)
     with engine.connect() as connection:
         gather(connection, find_scope(connection, ReportQuery(planted.job), time.time()))
+        of_job = list(plans)
         gather(connection, Scope(START, START + 900))
     engine.dispose()
-    assert len(plans) > 20
+    assert len(of_job) > 20
+    assert [step for step in of_job if "ix_attempts_state" in step] == []  # all that were ever completed
     assert [step for step in plans if step.startswith("SCAN") and "daily_metrics" not in step] == []

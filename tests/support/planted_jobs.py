@@ -34,14 +34,22 @@ class Planted(NamedTuple):
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def plant(connection: Connection, number: int, chance: random.Random, *, lasts_s: float = 900.0) -> Planted:
-    """A job of so many documents that ended within `lasts_s` seconds of START, with their tasks."""
+def plant(
+    connection: Connection, number: int, chance: random.Random, *, lasts_s: float = 900.0, joined: float = 0.0
+) -> Planted:
+    """A job of so many documents that ended within `lasts_s` seconds of START, with their tasks.
+
+    This share of its attempts, `joined`, is of another job, which was ingesting them already. Of those one in four was
+    cancelled in this job, and completed for the other one after the end of this job.
+    """
     job = jobs.create(connection, Job("documents", "ingest", 5), "r", 0, closed=True).id
     table = metadata.tables["jobs"]
     connection.execute(table.update().where(table.c.id == job).values(created_at=START, finished_at=START + lasts_s))
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for place in range(number):
         _plant_document(rows, job, place, chance, lasts_s)
+        if chance.random() < joined and rows["submissions"][-1]["attempt_id"]:
+            _join(rows, chance, START + lasts_s + 10_000_000)
     for place in range(number // 2):
         began = START + chance.uniform(0, lasts_s - 30)
         task = {"id": uuid.UUID(int=chance.getrandbits(128)).hex, "batch_id": "b", "job_id": job, "part": place}
@@ -74,6 +82,7 @@ def _plant_document(rows: Rows, job: str, place: int, chance: random.Random, las
         rows["events"].append({**of, "at": ended, "kind": f"document.{state}", "data": {}})
     elif state == "completed":
         submission["outcome"] = state
+        rows["events"].append({**of, "at": ended, "kind": "document.completed", "data": {}})
     if state in ("completed", "failed", "cancelled", "extracting"):
         submission["attempt_id"] = attempt
         pages_ocr = chance.choice((0, 0, 3))
@@ -111,6 +120,15 @@ def _plant_document(rows: Rows, job: str, place: int, chance: random.Random, las
             }
         )
     rows["submissions"].append(submission)
+
+
+def _join(rows: Rows, chance: random.Random, later: float) -> None:
+    """Make the last attempt one of another job."""
+    attempt, submission = rows["attempts"][-1], rows["submissions"][-1]
+    attempt["job_id"] = "another"
+    if chance.random() < 0.25:
+        attempt |= {"state": "completed", "finished_at": later}
+        submission |= {"outcome": "cancelled", "code": None, "message": None}
 
 
 def of_job(planted: Planted) -> list[dict[str, Any]]:

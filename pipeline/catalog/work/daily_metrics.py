@@ -55,7 +55,9 @@ def list_days(connection: Connection, since: str, limit: int) -> list[dict[str, 
     return [dict(row) for row in rows][::-1]
 
 
-def list_days_within(connection: Connection, since: float, until: float, limit: int) -> list[dict[str, Any]]:
+def list_days_within(
+    connection: Connection, since: float, until: float, limit: int | None = None
+) -> list[dict[str, Any]]:
     """Days whose numbers are stored and that overlap this time, the newest of them, oldest first."""
     overlapping = sa.select(daily_metrics).where(daily_metrics.c.ended_at > since, daily_metrics.c.started_at < until)
     rows = connection.execute(overlapping.order_by(daily_metrics.c.day.desc()).limit(limit)).mappings()

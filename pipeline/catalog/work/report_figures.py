@@ -10,12 +10,20 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import attempts, events, submissions, tasks, versions
-from pipeline.catalog.work import daily_metrics
+from pipeline.catalog.database.schema import attempts, submissions, tasks, versions
 from pipeline.catalog.work.report_scope import Scope
 from pipeline.catalog.work.stage_durations import Durations, measure_stages
 
-__all__ = ["Group", "Interval", "count_failures", "count_groups", "count_intervals", "measure"]
+__all__ = [
+    "Group",
+    "Interval",
+    "count_failures",
+    "count_groups",
+    "count_intervals",
+    "count_joined",
+    "measure",
+    "unread",
+]
 
 MS = 1000
 
@@ -51,25 +59,32 @@ class Interval(NamedTuple):
     chunks: int
 
 
+def unread(state: str, documents: int) -> Group:
+    """Documents that were not read."""
+    return Group(state, None, documents, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, None)
+
+
 def count_groups(connection: Connection, scope: Scope) -> list[Group]:
-    """Count documents by state and format: all of a job, or of a span all but those that failed."""
+    """Count documents by state and format: all of a job, or of a span those that were completed or cancelled."""
     if scope.job_id is not None:
         state = sa.func.coalesce(submissions.c.outcome, attempts.c.state, "queued")
         tables = submissions.outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
         return _grouped(connection, state, submissions.c.size, tables, [scope.submitted()])
-    where = scope.attempts_in("completed")
-    groups = _grouped(connection, attempts.c.state, attempts.c.size, attempts, where)
-    is_new = ~daily_metrics.is_reindex(events.c.job_id)
-    for kind in ("unchanged", "cancelled"):
-        number = daily_metrics.count_events(connection, scope.span, f"document.{kind}", is_new)
-        groups += [Group(kind, None, number, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, None)] if number else []
-    return groups
+    # A newer version has taken the place of a superseded one: the document has not ended with it.
+    is_over = sa.or_(attempts.c.code.is_(None), attempts.c.code != "superseded")
+    where = [*scope.attempts_in("completed", "cancelled"), is_over]
+    return _grouped(connection, attempts.c.state, attempts.c.size, attempts, where)
+
+
+def count_joined(connection: Connection, scope: Scope) -> int:
+    """Count the documents of a job that another job was ingesting already: their tasks are those of that job."""
+    tables = submissions.join(attempts, attempts.c.id == submissions.c.attempt_id)
+    query = sa.select(sa.func.count()).select_from(tables)
+    return connection.scalar(query.where(scope.submitted(), attempts.c.job_id != scope.job_id)) or 0
 
 
 def count_failures(connection: Connection, scope: Scope) -> dict[str, int]:
-    """Count the documents that failed by code, those that intake refused too."""
-    if scope.job_id is None:
-        return daily_metrics.count_failures(connection, scope.span)
+    """Count the documents of a job that failed by code, those that intake refused too."""
     failed = (scope.submitted(), submissions.c.outcome == "failed")
     query = sa.select(submissions.c.code, sa.func.count()).where(*failed).group_by(submissions.c.code)
     return {str(code or "unknown"): number for code, number in connection.execute(query).all()}
@@ -95,6 +110,7 @@ def count_intervals(connection: Connection, scope: Scope, length_s: int) -> list
             sa.func.sum(sa.case((is_completed, 0), else_=1)),
             sa.func.sum(sa.case((is_completed, attempts.c.chunks_total), else_=0)),
         )
+        .select_from(scope.attempts)
         .where(*scope.attempts_in("completed", "failed"))
         .group_by(number)
         .order_by(number)
