@@ -11,5 +11,5 @@ from __future__ import annotations
 
 __all__ = ["DRAWING_VERSION"]
 
-DRAWING_VERSION = "1"
+DRAWING_VERSION = "2"
 """Raise it when the same page gives another picture or other places: kept ones are then made anew."""

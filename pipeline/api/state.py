@@ -14,6 +14,7 @@ import anyio
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from pipeline.api.bounded_threads import BoundedThreads
 from pipeline.api.known_callers import KnownCallers
 from pipeline.api.request_times import RequestTimes
 from pipeline.api.subscriptions import JobSubscriptions
@@ -43,8 +44,8 @@ IMPORT_THREADS = 4
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""
 
-DRAWING_THREADS = 12
-"""Requests that wait for the image of a page, which sandboxes draw few at once: they take no thread of the others.
+DRAWING_THREADS, DRAWING_WAITING = 12, 12
+"""Requests for pages, which sandboxes draw few at once, and those that wait for a thread.
 
 These threads live as long as the process; a sandbox would end with the thread that started it.
 """
@@ -52,8 +53,8 @@ These threads live as long as the process; a sandbox would end with the thread t
 PROBE_THREADS = 8
 """Threads of the probes of health: they wait neither for requests nor for uploads."""
 
-REPORT_THREADS = 2
-"""Reports that are made at once; others wait without a thread."""
+REPORT_THREADS, REPORTS_WAITING = 2, 8
+"""Reports that are made at once, and those that wait."""
 SCRAPE_THREADS = 2
 """Threads that read metrics; a scrape that waits for one is ended by Prometheus."""
 
@@ -107,10 +108,10 @@ class ApiState:
     uploads: ThreadPoolExecutor
     health: SystemHealth
     probes: anyio.CapacityLimiter
-    reports: anyio.CapacityLimiter
+    reports: BoundedThreads
     scrapes: anyio.CapacityLimiter
     imports: ThreadPoolExecutor
-    drawing: ThreadPoolExecutor
+    drawing: BoundedThreads
     metrics: Metrics
     request_times: RequestTimes
     known_callers: KnownCallers
@@ -137,10 +138,10 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
         SystemHealth(services),
         anyio.CapacityLimiter(PROBE_THREADS),
-        anyio.CapacityLimiter(REPORT_THREADS),
+        BoundedThreads("report", REPORT_THREADS, REPORTS_WAITING),
         anyio.CapacityLimiter(SCRAPE_THREADS),
         ThreadPoolExecutor(IMPORT_THREADS, "import"),
-        ThreadPoolExecutor(DRAWING_THREADS, "drawing"),
+        BoundedThreads("drawing", DRAWING_THREADS, DRAWING_WAITING),
         Metrics(services, manager),
         request_times,
         KnownCallers(),
@@ -167,7 +168,8 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
 def _close(state: ApiState) -> None:
     state.uploads.shutdown()
     state.imports.shutdown()
-    state.drawing.shutdown(cancel_futures=True)
+    state.drawing.close()
+    state.reports.close()
     state.services.singleton(Renderers).close()
     state.admission.close()
     state.path_jobs.close()

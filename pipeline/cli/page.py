@@ -11,7 +11,7 @@ import typer
 from pipeline.cli.connect import manager_of
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, plain, print_json, quantity
-from pipeline.errors import BadRequest
+from pipeline.cli.output_file import new_file
 
 if TYPE_CHECKING:
     from pipeline.page_images import PageRequest
@@ -50,6 +50,7 @@ def page(
     end: Annotated[
         int | None, typer.Option("--char-end", min=1, help="The character behind the passage.", show_default=False)
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
@@ -65,9 +66,7 @@ def page(
     request = PageRequest(document_id, number or 1, width, kind, start, end)
     if number is None and start:
         request = replace(request, page=_position(settings, request).page)
-    detail, image = _ask(settings, request, draws=output is not None)
-    if output is not None and image is not None:
-        _write(output, image)
+    detail = _detail(settings, request) if output is None else _write(settings, request, output, force=force)
     if json:
         print_json({**detail.model_dump(), "output": None if output is None else str(output)})
     else:
@@ -86,25 +85,35 @@ def _position(settings: Settings, request: PageRequest) -> PagePosition:
     return find_page(Services(settings), request).position()
 
 
-def _ask(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[PageDetail, bytes | None]:
-    """The page, and with `draws` its image: of the server, or drawn here; no stack is needed."""
+def _detail(settings: Settings, request: PageRequest) -> PageDetail:
+    """The page, of the server or of this machine; no stack is needed."""
     if settings.server is not None:
         from pipeline.cli.remote import page_on_server
 
-        return page_on_server(settings, request, draws=draws)
-    from pipeline.page_images import draw_image, find_page, page_detail
+        return page_on_server(settings, request)
+    from pipeline.page_images import find_page, page_detail
     from pipeline.services import Services
 
-    source = find_page(Services(settings), request)
-    return page_detail(source), draw_image(source).data if draws else None
+    return page_detail(find_page(Services(settings), request))
 
 
-def _write(output: Path, image: bytes) -> None:
-    try:
-        output.write_bytes(image)
-    except OSError as error:
-        message = f"{output} cannot be written: {error.strerror}."
-        raise BadRequest(message, "Name a file in a folder that is there and that you may write to.") from None
+def _write(settings: Settings, request: PageRequest, output: Path, *, force: bool) -> PageDetail:
+    """Write the image of the page, and return the page."""
+    with new_file(output, force=force) as path:
+        path.write_bytes(_image(settings, request))
+        return _detail(settings, request)
+
+
+def _image(settings: Settings, request: PageRequest) -> bytes:
+    """The image, of the server or drawn here."""
+    if settings.server is not None:
+        from pipeline.cli.remote import image_on_server
+
+        return image_on_server(settings, request)
+    from pipeline.page_images import draw_image, find_page
+    from pipeline.services import Services
+
+    return draw_image(find_page(Services(settings), request)).data
 
 
 def _print(detail: PageDetail, has_passage: bool, output: Path | None) -> None:

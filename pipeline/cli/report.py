@@ -15,6 +15,7 @@ from rich.text import Text
 from pipeline.cli.connect import manager_of
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, plain, print_json
+from pipeline.cli.output_file import new_file
 
 if TYPE_CHECKING:
     from pipeline.cli.remote import RemoteManager
@@ -85,28 +86,31 @@ def _query(job: str | None, since: str | None, until: str | None, day: str | Non
 
 
 def _format_of(output: Path | None) -> FormatName:
-    """The format that the name of a file says; HTML where it says none."""
+    """The format that the name of a file says; HTML where it says none.
+
+    Raises:
+        BadRequest: the name says another format.
+    """
+    from pipeline.errors import BadRequest
     from pipeline.reports import FORMATS
 
     suffix = output.suffix.lower().removeprefix(".") if output is not None else ""
-    return next((name for name in FORMATS if name == suffix), "html")
+    found = next((name for name in FORMATS if name == (suffix or "html")), None)
+    if found is None:
+        raise BadRequest(f"There are no reports as {suffix!r}.", f"Take {', '.join(FORMATS)}, or name a --format.")
+    return found
 
 
 def _write(
     manager: TaskManager | RemoteManager, query: ReportQuery, name: FormatName, target: Path, *, force: bool
 ) -> None:
-    """Write the report beside its place first: a file of this name is a whole report."""
-    from pipeline.errors import BadRequest
-
-    if target != STDOUT and target.exists() and not force:
-        raise BadRequest(f"{target} is there already.", "Take another name, or replace it with --force.")
-    folder = None if target == STDOUT else target.parent
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".docrelay-report-") as beside:
-        path = Path(beside) / f"report.{name}"
+    if target != STDOUT:
+        with new_file(target, force=force) as path:
+            manager.write_report(query, name, path)
+        return
+    with tempfile.TemporaryDirectory(prefix="docrelay-report-") as folder:
+        path = Path(folder) / f"report.{name}"
         manager.write_report(query, name, path)
-        if target == STDOUT:
-            with path.open("rb") as made:
-                shutil.copyfileobj(made, sys.stdout.buffer)
-            sys.stdout.flush()
-        else:
-            path.replace(target)
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, sys.stdout.buffer)
+        sys.stdout.flush()

@@ -10,6 +10,9 @@ from pipeline.results import PageDetail, PagePosition
 
 __all__ = ["PassageOptions", "page_detail", "page_image", "page_position"]
 
+PAGE_S = 600.0
+"""Longest wait for a page: it may wait for others, be read by OCR, and be drawn, each within a time of its own."""
+
 
 class PassageOptions(TypedDict, total=False):
     """A passage on a page, in characters of the document's text as hits have them, and the version."""
@@ -24,13 +27,13 @@ def page_detail(document_id: str, page: int = 1, **passage: Unpack[PassageOption
 
     `passage` are char_start and char_end, as hits have them, and version.
     """
-    return Request("GET", _path(document_id, page), model_reader(PageDetail), dict(passage))
+    return Request("GET", _path(document_id, page), model_reader(PageDetail), dict(passage), timeout_s=PAGE_S)
 
 
 def page_position(document_id: str, char_start: int, version: str | None = None) -> Request[PagePosition]:
     """The page on which a character of the document's text stands, as hits have it."""
     params = {"char_start": char_start, "version": version}
-    return Request("GET", f"/v1/documents/{quote(document_id)}/pages", model_reader(PagePosition), params)
+    return Request("GET", f"/v1/documents/{quote(document_id)}/pages", model_reader(PagePosition), params, timeout_s=PAGE_S)
 
 
 def page_image(
@@ -46,7 +49,7 @@ def page_image(
     and version.
     """
     params = {"width": width, "format": image_format, **passage}
-    return Request("GET", f"{_path(document_id, page)}/image", lambda response: response.content, params)
+    return Request("GET", f"{_path(document_id, page)}/image", lambda response: response.content, params, timeout_s=PAGE_S)
 
 
 def _path(document_id: str, page: int) -> str:

@@ -60,7 +60,8 @@ class Options(TypedDict, total=False):
 class Request(Generic[T]):
     """One request. `read` makes the result of a successful response; `repeatable` says whether it may be sent twice.
 
-    `lines` are a body of NDJSON, which is sent while it is read.
+    `lines` are a body of NDJSON, which is sent while it is read. `timeout_s` is the longest wait for the answer, where
+    one is known that takes longer than others.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Request(Generic[T]):
     lines: Iterable[bytes] | None = None
     idempotency_key: str | None = None
     repeatable: bool = True
+    timeout_s: float | None = None
 
     def arguments(self, scope: ExitStack) -> dict[str, Any]:
         """Keyword arguments of httpx's `request`; files stay open as long as the scope."""
@@ -81,7 +83,10 @@ class Request(Generic[T]):
         if self.json is not None:
             arguments["json"] = self.json
         if self.lines is not None:
-            arguments |= {"content": self.lines, "timeout": httpx.Timeout(LINES_S, connect=10.0)}
+            arguments["content"] = self.lines
+        timeout_s = LINES_S if self.lines is not None else self.timeout_s
+        if timeout_s is not None:
+            arguments["timeout"] = httpx.Timeout(timeout_s, connect=10.0)
         if self.files or self.options:
             arguments["files"] = [*_field_parts(self.options), *_file_parts(self.files, self.options, scope)]
         headers = {"Idempotency-Key": self.idempotency_key, "Content-Type": self.lines is not None and NDJSON}

@@ -13,7 +13,7 @@ from embeddings.errors import EmbedError
 from extractors.errors import ExtractError
 from pipeline.errors import PipelineError
 
-__all__ = ["KNOWN", "KnownError", "Problem", "class_of_code", "pack", "problem_of", "unpack"]
+__all__ = ["KNOWN", "KnownError", "Problem", "class_of_code", "copy_of", "pack", "problem_of", "unpack"]
 
 KnownError: TypeAlias = PipelineError | ExtractError | EmbedError
 
@@ -72,6 +72,11 @@ def unpack(packed: Mapping[str, Any]) -> KnownError:
     if packed.get("retry_after") is not None:
         vars(error)["retry_after"] = packed["retry_after"]
     return error
+
+
+def copy_of(error: KnownError) -> KnownError:
+    """An error that says the same: one object that several threads raise would gather the tracebacks of all."""
+    return unpack(pack(error))
 
 
 def class_of_code(code: str) -> type[PipelineError] | None:

@@ -17,6 +17,7 @@ from pipeline.errors import Gone, Rejected
 from pipeline.ingest.roots import find_again, open_regular
 from pipeline.results import DocumentStatus
 from pipeline.services import Services
+from pipeline.settings.room import check_room
 from pipeline.spool import original_key
 from pipeline.types import NamedPaths
 
@@ -68,6 +69,7 @@ def original_file(services: Services, document: DocumentStatus) -> Iterator[Path
 
     Raises:
         Gone: neither a copy nor the unchanged file is there any more.
+        DiskFull: there is no room for a copy of the file.
     """
     with ExitStack() as scope:
         original = original_of(services, document)
@@ -75,6 +77,7 @@ def original_file(services: Services, document: DocumentStatus) -> Iterator[Path
         if original.path.parent != DESCRIPTORS:
             yield original.path
             return
+        check_room(services.settings)
         # What hashes the same now may be changed while it is read, or its name may lead to another file by then.
         copy = services.drafts / f"{uuid.uuid4().hex}{PurePath(document.source).suffix}"
         scope.callback(copy.unlink, missing_ok=True)

@@ -1,10 +1,13 @@
 """Images of pages: a page of a document as a picture, with the boxes of a passage marked, and these boxes as numbers.
 
-request     what may be asked for
-source      the version, and what its page is drawn from: the file, or the kept text
-texts       the text of one page, and where it begins in the document
-renderers   few sandboxes at once
-images      the picture and its boxes, kept in the spool
+request         what may be asked for
+source          the version, and what its page is drawn from: the file, or the kept text
+texts           the text of one page, and where it begins in the document
+text_reads      few kept texts in memory at once
+kept_sheets     the sheets of long texts, kept in the spool
+renderers       few sandboxes at once
+single_flight   equal requests at the same time are one piece of work
+images          the picture and its boxes, kept in the spool
 """
 
 from __future__ import annotations

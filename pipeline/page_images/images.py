@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from extractors.boxes import Box, Place, Size, checked_box, passage_boxes
 from pipeline.page_images.renderers import Renderers
+from pipeline.page_images.single_flight import SingleFlight
 from pipeline.page_images.source import PageSource
 from pipeline.results import PageBox, PageDetail
 from pipeline.stages.kept_images import keep_image, kept_image
@@ -56,16 +57,22 @@ def draw_image(source: PageSource) -> PageImage:
         ExtractError: the page cannot be drawn, or drawing it broke a limit.
         Busy: too many pages are being drawn.
     """
+    data, boxes = source.services.singleton(SingleFlight).run(source.etag, lambda: _drawn(source))
+    return _image(source, data, boxes)
+
+
+def _drawn(source: PageSource) -> tuple[bytes, int]:
+    """The image that was asked for, and how many boxes are marked on it."""
     kept = find_image(source)  # another request may have drawn it while this one waited for its thread
     if kept is not None:
-        return kept
+        return kept.data, kept.boxes
     boxes = [] if source.request.passage is None else _boxes(source, _places(source))
     look = {"width": source.request.width, "format": source.request.format, "boxes": boxes}
     page = {"page": source.request.page, "look": look, "text": source.sheet}
     timeout_s = source.services.settings.extract_timeout_s
     picture = _in_sandbox(source, "draw", lambda sandbox, path: sandbox.draw(path, source.options, page, timeout_s))
-    keep_image(source.services, source.key_of(source.etag), BOXES.pack(len(boxes)) + picture.data)
-    return _image(source, picture.data, len(boxes))
+    _keep(source, source.key_of(source.etag), BOXES.pack(len(boxes)) + picture.data)
+    return picture.data, len(boxes)
 
 
 def page_detail(source: PageSource) -> PageDetail:
@@ -114,9 +121,11 @@ def _letters_found(text: str, part: tuple[int, int], places: Sequence[Place]) ->
 
 def _places(source: PageSource) -> Places:
     """Where the page's characters stand, found in the sandbox unless they are kept; without a passage only its size."""
-    kept = _kept_places(source)
-    if kept is not None:
-        return kept
+    flights = source.services.singleton(SingleFlight)
+    return flights.run(_places_key(source), lambda: _kept_places(source) or _located(source))
+
+
+def _located(source: PageSource) -> Places:
     text = source.text
     wanted = source.sheet
     if text is not None and source.request.passage is not None:
@@ -127,8 +136,14 @@ def _places(source: PageSource) -> Places:
     timeout_s = settings.extract_timeout_s + (settings.ocr_timeout_s if by_ocr else 0.0)
     found = _in_sandbox(source, "locate", lambda sandbox, path: sandbox.places(path, source.options, page, timeout_s))
     data = json.dumps({"size": found[0], "places": found[1]}).encode()
-    keep_image(source.services, _places_key(source), zlib.compress(data, 1))
+    _keep(source, _places_key(source), zlib.compress(data, 1))
     return found
+
+
+def _keep(source: PageSource, key: str, data: bytes) -> None:
+    """Keep what was made; not where the text was gone that the passage had to be found in, as it may come back."""
+    if not source.has_text or source.text is not None:
+        keep_image(source.services, key, data)
 
 
 def _kept_places(source: PageSource) -> Places | None:
@@ -144,17 +159,22 @@ def _kept_places(source: PageSource) -> Places | None:
 
 
 def _places_key(source: PageSource) -> str:
-    return source.key_of(source.name_of("places", source.request.passage is not None))
+    return source.key_of(source.name_of("places", source.request.passage is not None, source.has_text))
 
 
 def _in_sandbox(source: PageSource, what: str, work: Callable[[Sandbox, Path | None], T]) -> T:
     """Do something with a sandbox and the file of the page; with no file where a sheet is drawn.
+
+    The file, which may have to be copied, is opened when there is a sandbox for it.
 
     Args:
         source: the page.
         what: is done; if it fails, it is not tried again at once.
         work: a function of the sandbox and the file.
     """
-    renderers = source.services.singleton(Renderers)
-    with source.file() if source.from_file else nullcontext() as path:
-        return renderers.use(source.name_of(what), lambda sandbox: work(sandbox, path))
+
+    def work_on_file(sandbox: Sandbox) -> T:
+        with source.file() if source.from_file else nullcontext() as path:
+            return work(sandbox, path)
+
+    return source.services.singleton(Renderers).use(source.name_of(what), work_on_file)

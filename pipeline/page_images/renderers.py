@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from extractors.errors import ExtractError
 from pipeline.errors import Busy
+from pipeline.errors.problem import copy_of
 from pipeline.settings import Settings
 from pipeline.stages.sandbox import Sandbox
 
@@ -51,6 +52,7 @@ class Renderers:
         self._lock = threading.Lock()
         self._idle: list[_Idle] = []
         self._failed: dict[str, _Failure] = {}
+        self._closer: threading.Thread | None = None
 
     def use(self, page: str, work: Callable[[Sandbox], T]) -> T:
         """Do something with a sandbox that concerns this page.
@@ -63,7 +65,8 @@ class Renderers:
         try:
             return self._with_sandbox(work)
         except ExtractError as error:
-            self._failed[page] = _Failure(error, time.monotonic())
+            with self._lock:
+                self._failed[page] = _Failure(error, time.monotonic())
             raise
 
     def _raise_known(self, page: str) -> None:
@@ -73,7 +76,7 @@ class Renderers:
             self._failed = {name: failure for name, failure in self._failed.items() if failure.at > recent}
             known = self._failed.get(page)
         if known is not None:
-            raise known.error.with_traceback(None)
+            raise copy_of(known.error)
 
     def _with_sandbox(self, work: Callable[[Sandbox], T]) -> T:
         if not self._slots.acquire(timeout=PATIENCE_S):
@@ -105,6 +108,19 @@ class Renderers:
     def _give_back(self, sandbox: Sandbox) -> None:
         with self._lock:
             self._idle.append(_Idle(sandbox, time.monotonic()))
-        timer = threading.Timer(IDLE_S + 1, self.close, [IDLE_S])
-        timer.daemon = True
-        timer.start()
+            self._watch_idle()
+
+    def _watch_idle(self) -> None:
+        """Start the thread that ends idle sandboxes, unless there is one; it lasts as long as there are any."""
+        if self._closer is None:
+            self._closer = threading.Thread(target=self._close_idle, name="idle-sandboxes", daemon=True)
+            self._closer.start()
+
+    def _close_idle(self) -> None:
+        while True:
+            time.sleep(IDLE_S / 2)
+            self.close(IDLE_S)
+            with self._lock:
+                if not self._idle:
+                    self._closer = None
+                    return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Self
 
 from extractors.document import Document
 from extractors.drawing.sheet import sheets
 from pipeline.errors import UnknownPage
 
-__all__ = ["PageText", "no_such_page", "page_at", "text_of_page"]
+__all__ = ["PageText", "Sheets", "has_no_pages", "no_such_page", "page_at", "text_of_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,42 @@ class PageText:
         return start, end
 
 
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """The sheets of a text without pages: the span of each, in order, and the length of the text in characters."""
+
+    spans: list[tuple[int, int]]
+    length: int
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Divide a text into sheets."""
+        return cls(sheets(text), len(text))
+
+    def page_at(self, character: int) -> tuple[int, int]:
+        """(the sheet on which a character stands, how many there are). Raises UnknownPage: the text is shorter."""
+        _check_character(character, self.length)
+        return bisect_right(self.spans, character, key=itemgetter(0)), len(self.spans)
+
+    def text_of(self, text: str, sheet: int) -> PageText:
+        """The part of the text on a sheet, counted from 1. Raises UnknownPage: there is no such sheet."""
+        if not 1 <= sheet <= len(self.spans):
+            raise no_such_page(sheet, len(self.spans))
+        start, end = self.spans[sheet - 1]
+        return PageText(text[start:end], start, len(self.spans))
+
+
+def has_no_pages(document: Document) -> bool:
+    """Whether a text is shown on sheets, as its format has no pages."""
+    return len(document.pages) == 1 and document.pages[0].number is None
+
+
 def text_of_page(document: Document, page: int) -> PageText:
-    """The text of a page; a document without pages is divided into sheets.
+    """The text of a page of a document that has pages.
 
     Raises:
         UnknownPage: there is no such page.
     """
-    if _has_no_pages(document):
-        return _text_of_sheet(document.text, page)
     for index, one in enumerate(document.pages):
         if one.number == page:
             return PageText(one.text, document.page_starts[index], len(document.pages), one.origin == "ocr")
@@ -50,16 +80,12 @@ def text_of_page(document: Document, page: int) -> PageText:
 
 
 def page_at(document: Document, character: int) -> tuple[int, int]:
-    """(the page on which this character of the document's text stands, how many pages there are).
+    """(the page on which this character of the text stands, how many there are), of a document that has pages.
 
     Raises:
         UnknownPage: the text is shorter.
     """
-    if character >= len(document.text):
-        raise UnknownPage(f"The document has {len(document.text)} characters; there is none at {character}.")
-    if _has_no_pages(document):
-        starts = [start for start, _ in sheets(document.text)]
-        return bisect_right(starts, character), len(starts)
+    _check_character(character, len(document.text))
     index = bisect_right(document.page_starts, character) - 1
     return document.pages[index].number or index + 1, len(document.pages)
 
@@ -69,13 +95,6 @@ def no_such_page(page: int, pages: int) -> UnknownPage:
     return UnknownPage(f"There is no page {page}: the document has {pages}.")
 
 
-def _has_no_pages(document: Document) -> bool:
-    return len(document.pages) == 1 and document.pages[0].number is None
-
-
-def _text_of_sheet(text: str, sheet: int) -> PageText:
-    spans = sheets(text)
-    if not 1 <= sheet <= len(spans):
-        raise no_such_page(sheet, len(spans))
-    start, end = spans[sheet - 1]
-    return PageText(text[start:end], start, len(spans))
+def _check_character(character: int, length: int) -> None:
+    if character >= length:
+        raise UnknownPage(f"The document has {length} characters; there is none at {character}.")

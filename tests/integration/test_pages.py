@@ -161,10 +161,15 @@ def test_a_kept_image_is_not_drawn_again(api: Api) -> None:
         api.client.page_image(document.id, 1, 300)
 
 
-def test_many_requests_for_one_page_get_one_image(api: Api) -> None:
+def test_many_requests_for_one_page_are_one_drawing(api: Api) -> None:
     document = api.only(api.submit(planted_pdf("plover"), collection="pages"))
-    with ThreadPoolExecutor(6) as pool:
-        images = list(pool.map(lambda _: api.client.page_image(document.id, 2, 700), range(12)))
+    gates = api.cli.gates
+    with ThreadPoolExecutor(12) as pool, gates.closed(SANDBOX):
+        asked = [pool.submit(api.client.page_image, document.id, 2, 700) for _ in range(12)]
+        gates.arrived(SANDBOX)
+        gates.let(SANDBOX)  # one drawing; a second one would wait at the gate
+        images = [one.result() for one in asked]
+        assert gates.waiting(SANDBOX) == []
     assert len(set(images)) == 1
     assert len(images_of(api, document)) == 1
 
@@ -336,8 +341,10 @@ def test_a_file_that_has_become_hostile_harms_nobody(api: Api, pdf: Any, tmp_pat
     ):
         document = api.only(api.submit(planted_pdf(name), collection="pages"))
         original_of(api, document).write_bytes(data)
-        for _ in range(2):  # the second time the error is known
-            answer = api.http.get(f"{address(document)}/image")
+        answers = [api.http.get(f"{address(document)}/image")]
+        with api.cli.gates.closed(SANDBOX):  # no sandbox is asked again: the error is known
+            answers.append(api.http.get(f"{address(document)}/image"))
+        for answer in answers:
             assert (answer.status_code, answer.json()["code"]) == (422, code)
             assert answer.json()["hint"]
         assert images_of(api, document) == []
@@ -414,7 +421,8 @@ def test_every_row_of_the_table_shows_what_is_there(api: Api, pdf: Any, tmp_path
             printed = api.cli.quick(*words, "--json", env=env)
             assert printed.code == 0, printed
             assert_is_around_haven(*(printed.json["boxes"][0][side] for side in ("left", "top", "right", "bottom")))
-            assert "5 of its 5 letters found on this page" in api.cli.quick(*words, env=env).out
+            assert api.cli.quick(*words, env=env).code == 2  # the file is there already
+            assert "5 of its 5 letters found on this page" in api.cli.quick(*words, "--force", env=env).out
             assert_is_around_haven(*rim(written[name].read_bytes()))
         digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in written.values()}
         assert len(digests) == 1

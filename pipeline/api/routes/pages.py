@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -81,7 +80,7 @@ async def position(
     """The page on which a character stands: hits in formats without pages name none, and are shown on sheets."""
     asked = PageRequest(document_id, 1, char_start=query.char_start, version_id=query.version)
     source = await run_in_threadpool(find_page, api.services, asked)
-    return await run_in_threadpool(source.position)
+    return await api.drawing.run(source.position)
 
 
 @router.get("/v1/documents/{document_id}/pages/{page}", summary="A page of a document")
@@ -90,7 +89,7 @@ async def page(
 ) -> PageDetail:
     """Size and span of a page, and the boxes of a passage on it, for programs that draw them themselves."""
     source = await run_in_threadpool(find_page, api.services, query.of(document_id, page))
-    return await asyncio.get_running_loop().run_in_executor(api.drawing, page_detail, source)
+    return await api.drawing.run(page_detail, source)
 
 
 @router.get(
@@ -116,7 +115,7 @@ async def image(
         return Response(status_code=304, headers=headers)
     found = await run_in_threadpool(find_image, source)
     if found is None:
-        found = await asyncio.get_running_loop().run_in_executor(api.drawing, draw_image, source)
+        found = await api.drawing.run(draw_image, source)
     headers |= {"X-Docrelay-Boxes": str(found.boxes), "X-Docrelay-Version": found.version_id}
     return Response(found.data, headers=headers, media_type=found.media_type)
 

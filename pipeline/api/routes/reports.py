@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
@@ -66,9 +65,9 @@ async def job_report(
 async def _answer(api: ApiState, query: ReportQuery, name: ReportFormat) -> Response:
     """A report as its format has it. Some are made at once: each reads all documents of its job or span."""
     if name == "json":
-        found = await anyio.to_thread.run_sync(api.manager.report, query, limiter=api.reports)
+        found = await api.reports.run(api.manager.report, query)
         return JSONResponse(found.model_dump())
-    return await anyio.to_thread.run_sync(partial(_download, api, query, name), limiter=api.reports)
+    return await api.reports.run(_download, api, query, name)
 
 
 def _download(api: ApiState, query: ReportQuery, name: FormatName) -> FileResponse:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from extractors.document import Document, Page
 from pipeline.errors import BadRequest, UnknownPage
 from pipeline.page_images.request import PageRequest
-from pipeline.page_images.texts import page_at, text_of_page
+from pipeline.page_images import texts
+from pipeline.page_images.texts import PageText, Sheets, has_no_pages
 
 PAGES = st.lists(st.text(st.characters(exclude_characters="\n"), max_size=30), min_size=1, max_size=6)
 SHEETS = st.text(st.sampled_from("word and\n"), max_size=3000)
@@ -19,6 +20,18 @@ SHEETS = st.text(st.sampled_from("word and\n"), max_size=3000)
 
 def numbered(texts: list[str]) -> Document:
     return Document("application/pdf", tuple(Page(number, text) for number, text in enumerate(texts, 1)))
+
+
+def text_of_page(document: Document, page: int) -> PageText:
+    if has_no_pages(document):
+        return Sheets.of(document.text).text_of(document.text, page)
+    return texts.text_of_page(document, page)
+
+
+def page_at(document: Document, character: int) -> tuple[int, int]:
+    if has_no_pages(document):
+        return Sheets.of(document.text).page_at(character)
+    return texts.page_at(document, character)
 
 
 @given(st.one_of(PAGES.map(numbered), SHEETS.map(lambda text: Document("text/plain", (Page(None, text),)))))
