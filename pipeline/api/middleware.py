@@ -40,10 +40,10 @@ UPLOADS = ("/v1/documents", "/v1/texts", "/v1/texts/delete")
 
 STREAM_SUFFIX = "/events"
 PROBES = ("/health", "/health/live", "/health/ready", "/metrics")
-"""Addresses that are served however many requests are: a busy process must not look like a dead one."""
+"""Addresses that programs ask all the time.
 
-PERIODIC = (*PROBES, "/metrics")
-"""Addresses that programs ask all the time: their requests have no traces."""
+They are served however many requests are, as a busy process must not look like a dead one, and have no traces.
+"""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -129,7 +129,7 @@ class Limits:
         scope["request_id"] = uuid.uuid4().hex[:12]
         body = _Body(receive, self._is_upload(scope), self._settings)
         response = _Response(send, scope["request_id"], body)
-        trace = RequestTrace(self._traces, scope, wanted=scope["path"] not in PERIODIC)
+        trace = RequestTrace(self._traces, scope, wanted=scope["path"] not in PROBES)
         began = time.monotonic()
         try:
             with structlog.contextvars.bound_contextvars(request=scope["request_id"], **trace.log_fields):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import anyio
@@ -20,6 +20,7 @@ from pipeline.api.request_times import RequestTimes
 from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
+from pipeline.errors import StackUnavailable
 from pipeline.health import SystemHealth
 from pipeline.ingest.expiry import sweep_until_cancelled
 from pipeline.ingest.path_jobs import PathJobRunner
@@ -116,6 +117,16 @@ class ApiState:
     request_times: RequestTimes
     known_callers: KnownCallers
     embedded: bool
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def check_running(self) -> None:
+        """Check that the process is not about to end: what takes long asks for it now and then.
+
+        Raises:
+            StackUnavailable: it is.
+        """
+        if self.closing.is_set():
+            raise StackUnavailable("The server is being stopped.", "Send the request again: what was begun goes on.")
 
     @property
     def settings(self) -> Settings:
@@ -166,8 +177,9 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
 
 
 def _close(state: ApiState) -> None:
+    state.closing.set()
     state.uploads.shutdown()
-    state.imports.shutdown()
+    state.imports.shutdown(cancel_futures=True)
     state.drawing.close()
     state.reports.close()
     state.services.singleton(Renderers).close()

@@ -33,7 +33,9 @@ def page_detail(document_id: str, page: int = 1, **passage: Unpack[PassageOption
 def page_position(document_id: str, char_start: int, version: str | None = None) -> Request[PagePosition]:
     """The page on which a character of the document's text stands, as hits have it."""
     params = {"char_start": char_start, "version": version}
-    return Request("GET", f"/v1/documents/{quote(document_id)}/pages", model_reader(PagePosition), params, timeout_s=PAGE_S)
+    return Request(
+        "GET", f"/v1/documents/{quote(document_id)}/pages", model_reader(PagePosition), params, timeout_s=PAGE_S
+    )
 
 
 def page_image(
@@ -49,7 +51,9 @@ def page_image(
     and version.
     """
     params = {"width": width, "format": image_format, **passage}
-    return Request("GET", f"{_path(document_id, page)}/image", lambda response: response.content, params, timeout_s=PAGE_S)
+    return Request(
+        "GET", f"{_path(document_id, page)}/image", lambda response: response.content, params, timeout_s=PAGE_S
+    )
 
 
 def _path(document_id: str, page: int) -> str:

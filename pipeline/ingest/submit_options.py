@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +30,12 @@ class IdempotentRequest:
 class SubmitOptions:
     """Options of a submission.
 
-    idempotent  the request, if it has an Idempotency-Key
-    hook        the webhook that is called at the end of the job
-    key_id      the sender's API key
-    job         an open job to which the files are added; None for a new one
-    more        whether the job stays open for more files
+    idempotent    the request, if it has an Idempotency-Key
+    hook          the webhook that is called at the end of the job
+    key_id        the sender's API key
+    job           an open job to which the files are added; None for a new one
+    more          whether the job stays open for more files
+    most_records  text records of a request at most
     """
 
     idempotent: IdempotentRequest | None = None
@@ -41,6 +43,7 @@ class SubmitOptions:
     key_id: str | None = None
     job: str | None = None
     more: bool = False
+    most_records: float = math.inf
 
 
 def find_answer(connection: Connection, idempotent: IdempotentRequest | None) -> dict[str, Any] | None:

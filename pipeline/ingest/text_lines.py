@@ -21,6 +21,7 @@ __all__ = [
     "MAX_ID",
     "MAX_LINE_BYTES",
     "MOST_IDS",
+    "MOST_REFUSED",
     "RefusedLine",
     "TextRecord",
     "check_record",
@@ -43,6 +44,9 @@ MAX_LINE_BYTES = 8 << 20
 
 MOST_IDS = 100_000
 """Ids of records that one request may delete: all of them are held in memory."""
+
+MOST_REFUSED = 10_000
+"""Lines of one file that may be wrong, and blank lines that it may have beside its records."""
 
 SHOWN_ERRORS = 3
 
@@ -86,16 +90,42 @@ class RefusedLine:
 
 
 def read_records(file: BinaryIO) -> Iterator[TextRecord | RefusedLine]:
-    """Read a file line by line from where it stands; blank lines are left out."""
+    """Read a file line by line from where it stands; blank lines are left out.
+
+    Raises:
+        Invalid: `MOST_REFUSED` lines are no records, or there are as many more blank lines than records: it is no file
+            of records. What is wrong with each line takes longer to say than a good line to read.
+    """
+    records = refused = blank = 0
     for number, line in enumerate(_lines(file), 1):
-        if line is not None and not line.strip():
-            continue
-        fields: Any = None
-        try:
-            fields = _object(line)
-            yield check_record(_record(fields))
-        except KNOWN as error:
-            yield RefusedLine(number, _id_of(fields), error)
+        found = _read_line(number, line)
+        records += isinstance(found, TextRecord)
+        refused += isinstance(found, RefusedLine)
+        blank += found is None
+        if max(refused, blank - records) >= MOST_REFUSED:
+            raise _no_file_of_records(number, found)
+        if found is not None:
+            yield found
+
+
+def _read_line(number: int, line: bytes | None) -> TextRecord | RefusedLine | None:
+    """What stands on a line; None if it is blank."""
+    if line is not None and not line.strip():
+        return None
+    fields: Any = None
+    try:
+        fields = _object(line)
+        return check_record(_record(fields))
+    except KNOWN as error:
+        return RefusedLine(number, _id_of(fields), error)
+
+
+def _no_file_of_records(number: int, last: RefusedLine | None) -> Invalid:
+    kind, reason = "blank", ""
+    if last is not None:
+        kind, reason = "no records", f" Line {number}: {problem_of(last.error).message}"
+    hint = "Nothing was taken in. Correct the lines, or send them in several files."
+    return Invalid(f"{MOST_REFUSED} lines are {kind}.{reason}", hint)
 
 
 def read_ids(file: BinaryIO) -> list[str]:

@@ -23,7 +23,7 @@ from pipeline.catalog.index import collections
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import attach
-from pipeline.errors import BadRequest
+from pipeline.errors import BadRequest, BodyTooLarge
 from pipeline.ingest.content import FileContent
 from pipeline.ingest.intake import (
     close_intake,
@@ -58,6 +58,7 @@ def submit_texts(
     file: BinaryIO,
     options: SubmitOptions | None = None,
     say: Callable[[str], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> TextsReport:
     """Take the records of a file as a job; all are durable when this returns.
 
@@ -68,11 +69,13 @@ def submit_texts(
         services: the engine's services.
         request: collection, workflow and priority; its paths and tags are not used.
         file: one JSON object a line, which can be read twice.
-        options: Idempotency-Key and API key.
+        options: Idempotency-Key, API key, and the most records.
         say: takes lines for the user on a full disk, where this waits for room; what it raises ends it.
+        on_progress: called with the number of records that are durable so far; what it raises ends this.
 
     Raises:
         BadRequest: there is no record in the file, or the request is wrong.
+        BodyTooLarge: there are too many records.
         OtherRequest: the Idempotency-Key stands for another request.
         InProgress: the same request is being carried out.
         SpaceMismatch: a collection holds vectors of another model.
@@ -82,13 +85,13 @@ def submit_texts(
     if earlier is not None:
         return earlier
     if options.idempotent is None:
-        return ingest_texts(services, job_id, file, say=say)
+        return ingest_texts(services, job_id, file, on_progress, say)
     with sole_intake(services, job_id), closing_on_interrupt(services, job_id):
         # The first one may have ended since the job was looked up.
         earlier = _report_of(stored_answer(services, options.idempotent) or {})
         if earlier is not None:
             return earlier
-        report = _record(services, job_id, file, say=say)
+        report = _record(services, job_id, file, on_progress, say)
         # In one transaction: the request may be sent again when the job has ended.
         close_intake(services, job_id, say, partial(_replace_answer, options.idempotent, report))
         return report
@@ -110,7 +113,7 @@ def open_texts_job(
     """
     options = options or SubmitOptions()
     check(services, request)
-    found = _survey(file)
+    found = _survey(file, options.most_records)
     with services.catalog.connect() as connection:
         for name in sorted(found.collections):
             collections.check_space(connection, name, services.fingerprint)
@@ -216,8 +219,13 @@ class _Survey:
     collections: set[str]
 
 
-def _survey(file: BinaryIO) -> _Survey:
-    """Read a file once before anything is recorded. Raises BadRequest: there is no record in it."""
+def _survey(file: BinaryIO, most: float) -> _Survey:
+    """Read a file once before anything is recorded.
+
+    Raises:
+        BadRequest: there is no record in it, or too much else.
+        BodyTooLarge: it has more than `most` records.
+    """
     found, first = _Survey([], set()), None
     file.seek(0)
     for record in read_records(file):
@@ -225,6 +233,8 @@ def _survey(file: BinaryIO) -> _Survey:
             first = first or record
             continue
         found.sizes.append(len(record.data))
+        if len(found.sizes) > most:
+            raise BodyTooLarge(f"One request takes {most:,} records at most.", "Send them in several requests.")
         found.collections.update({record.collection} if record.collection else ())
     if not found.sizes:
         if first is None:

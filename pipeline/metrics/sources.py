@@ -19,6 +19,7 @@ from pipeline.health.broker import TIMEOUT_S, short_connection
 from pipeline.health.watcher import read_folders
 from pipeline.metrics import counters, documents, queues, schedule, storage, workers
 from pipeline.metrics.periodic import periodic
+from pipeline.schedule.entries import switched_off
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 
@@ -82,7 +83,7 @@ class Sources:
             loads, waiting = stage_loads(connection), waiting_batches(connection)
             yield from documents.drift(checks.drift(connection))
             ends = last_ends(connection)
-        yield from schedule.last_ends(ends)
+        yield from schedule.last_ends(ends, switched_off(self._services.settings))
         yield from queues.tasks(loads)
         yield from queues.waiting(waiting)
         if (counts := self._manager.counts_soon()) is not None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Collection
 from typing import TypeAlias
 
 import structlog
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import conditions, due_deliveries, notices, outbox
+from pipeline.catalog.work import conditions, notices, outbox
 from pipeline.catalog.work.due_deliveries import Delivery
 from pipeline.engine.metrics import count_notification
 from pipeline.gates_for_tests import NOTIFIED, pass_gate
 from pipeline.notify.attempt import Answer, send_once
+from pipeline.notify.backlog import Backlog
 from pipeline.notify.base import Notification
-from pipeline.notify.messages import body_of
+from pipeline.notify.messages import OF_RUNNING_JOBS, body_of
 from pipeline.notify.patience import Reports, pause_after
-from pipeline.notify.registry import Senders, can_send, channel_of
+from pipeline.notify.registry import Senders, channel_of
 from pipeline.notify.routing import route
-from pipeline.notify.slots import choose
 from pipeline.results import iso
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
@@ -34,19 +33,16 @@ log = structlog.get_logger()
 POLL_S = 1.0
 Sending: TypeAlias = dict[asyncio.Task[None], Delivery]
 
-OMITTED = {"stages", "eta_s", "documents_per_s"}
-"""Fields of a job's status that say nothing about a job that has ended."""
-
 
 async def deliver_until_cancelled(services: Services) -> None:
     """Route notices, and deliver what is due in the outbox, several notifications at once."""
     running: Sending = {}
-    senders = Senders(services.settings)
+    senders, backlog = Senders(services.settings), Backlog(services)
     try:
         while True:
             try:
                 await asyncio.to_thread(route, services)
-                claimed = await asyncio.to_thread(_claim, services, list(running.values()))
+                claimed = await asyncio.to_thread(backlog.claim, list(running.values()))
             except Exception:  # the loop must outlive a catalog that is away
                 log.exception("webhook.claim_failed")
                 claimed = []
@@ -92,23 +88,6 @@ async def _try(services: Services, senders: Senders, delivery: Delivery) -> Answ
     return await send_once(senders, notification, of_rule=delivery.rule is not None)
 
 
-def _claim(services: Services, sending: Collection[Delivery]) -> list[Delivery]:
-    """Claim due deliveries; the write lock is taken only if there are any.
-
-    One that takes a mail server or a template that this process does not have is left to a process that has it.
-    """
-    with services.catalog.connect() as connection:
-        of_rules, of_hooks = (
-            (due for due in due_deliveries.list_due(connection, of_rules=kind) if can_send(due.url, services.settings))
-            for kind in (True, False)
-        )
-        chosen = [due.id for due in choose(of_rules, of_hooks, sending)]
-    if not chosen:
-        return []
-    with writing(services.catalog) as connection:
-        return due_deliveries.claim(connection, chosen)
-
-
 def _body(services: Services, delivery: Delivery) -> bytes:
     """The body, made and stored at the first try: every further try sends the same."""
     if delivery.body is not None:
@@ -120,7 +99,7 @@ def _body(services: Services, delivery: Delivery) -> bytes:
 
 
 def _job_body(services: Services, delivery: Delivery) -> str:
-    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OMITTED)
+    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OF_RUNNING_JOBS)
     return json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
 
 

@@ -12,7 +12,10 @@ from pipeline.catalog.work.notices import Notice
 from pipeline.notify.severities import most_severe
 from pipeline.results import iso
 
-__all__ = ["Message", "body_of", "gather", "paragraph", "words_of"]
+__all__ = ["OF_RUNNING_JOBS", "Message", "body_of", "gather", "paragraph", "words_of"]
+
+OF_RUNNING_JOBS = {"stages", "eta_s", "documents_per_s", "active"}
+"""Fields of a job's status that say nothing about a job that has ended: messages leave them out."""
 
 LISTED = 50
 """Notices that a message lists at most; it counts all."""

@@ -11,6 +11,7 @@ from pipeline.catalog.work import notices, outbox
 from pipeline.catalog.work.notices import Notice
 from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import UnknownId
+from pipeline.notify.messages import OF_RUNNING_JOBS
 from pipeline.notify.quiet_hours import due_at
 from pipeline.notify.severities import at_least
 from pipeline.services import Services
@@ -27,9 +28,6 @@ NOTE_EVERY_S = 3600.0
 
 RULES_KEPT_S = 7 * 86400.0
 """For so long after that, notices wait for such a process; older ones are deleted."""
-
-OMITTED = {"stages", "eta_s", "documents_per_s", "active"}
-"""Fields of a job's status that say nothing about a job that has ended."""
 
 
 def route(services: Services) -> int:
@@ -98,4 +96,4 @@ def _completed(services: Services, notice: Notice) -> Notice:
         job = TaskManager(services).job(notice.subject)
     except UnknownId:
         return notice
-    return notice._replace(severity="warning" if job.failed else "info", facts=job.model_dump(exclude=OMITTED))
+    return notice._replace(severity="warning" if job.failed else "info", facts=job.model_dump(exclude=OF_RUNNING_JOBS))

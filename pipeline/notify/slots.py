@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from pipeline.catalog.work.due_deliveries import Delivery, Due
@@ -20,19 +20,19 @@ PER_HOST = 2
 """Deliveries that go to one host at once: one that does not answer takes up no more."""
 
 
-def choose(of_rules: Iterable[Due], of_hooks: Iterable[Due], sending: Collection[Delivery]) -> list[Due]:
-    """The deliveries that there is room for.
+def choose(due: Sequence[Due], sending: Collection[Delivery]) -> list[Due]:
+    """The deliveries that there is room for: first those to the addresses of rules, then those to hooks.
 
     Args:
-        of_rules: those that are due to the addresses of rules, in their order; no more are read than needed.
-        of_hooks: those to the hooks of jobs and keys.
+        due: those that are due, in their order.
         sending: those that are being sent.
     """
     busy = Counter(host_of(delivery.url) for delivery in sending)
     free = SLOTS - len(sending)
-    chosen = list(_fitting(of_rules, busy, free))
+    chosen = list(_fitting((one for one in due if one.of_rule), busy, free))
     hooks = sum(delivery.rule is None for delivery in sending)
-    return [*chosen, *_fitting(of_hooks, busy, min(free - len(chosen), SLOTS_OF_HOOKS - hooks))]
+    room = min(free - len(chosen), SLOTS_OF_HOOKS - hooks)
+    return [*chosen, *_fitting((one for one in due if not one.of_rule), busy, room)]
 
 
 def host_of(address: str) -> str:

@@ -26,5 +26,7 @@ class TextReads:
         if not self._slots.acquire(timeout=PATIENCE_S):
             raise Busy("The server reads as many texts as it can.")
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
         self._slots.release()

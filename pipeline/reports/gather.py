@@ -86,9 +86,7 @@ def _notes(connection: Connection, scope: Scope, ends: SpanEnds | None) -> list[
     return limits.notes(ends, gone_until, joined)
 
 
-def _lists(
-    connection: Connection, scope: Scope, states: Mapping[str, int], ends: SpanEnds | None
-) -> dict[str, Any]:
+def _lists(connection: Connection, scope: Scope, states: Mapping[str, int], ends: SpanEnds | None) -> dict[str, Any]:
     """The first failures and documents, and how many more the formats have that list all of them."""
     failed = states.get("failed", 0) if ends is None else ends.listed
     documents = sum(states.values()) if ends is None else states.get("completed", 0) + failed

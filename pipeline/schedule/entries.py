@@ -10,7 +10,7 @@ from pipeline.errors import UnknownId
 from pipeline.services import Services
 from pipeline.settings import Settings
 
-__all__ = ["ENTRIES", "Entry", "entry_of", "expression_of"]
+__all__ = ["ENTRIES", "Entry", "entry_of", "expression_of", "switched_off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +95,8 @@ def entry_of(name: str) -> Entry:
 def expression_of(entry: Entry, settings: Settings) -> str:
     """The cron expression of an entry; empty if it is switched off."""
     return str(getattr(settings, entry.setting))
+
+
+def switched_off(settings: Settings) -> set[str]:
+    """The names of the entries that run only when someone asks."""
+    return {entry.name for entry in ENTRIES if not expression_of(entry, settings)}

@@ -23,7 +23,7 @@ from pipeline.retries import is_service_error
 from pipeline.schedule.cron import local_zone
 from pipeline.schedule.decision import Begin, Wait, decide
 from pipeline.schedule.entries import ENTRIES, Entry, expression_of
-from pipeline.schedule.failure_notice import observe_end
+from pipeline.schedule.failure_notice import end_trouble_of_switched_off, observe_end
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -62,6 +62,7 @@ def run_due(services: Services, runner: str) -> list[str]:
     """
     living = sign_on(services.redis, runner)
     threads = services.singleton(Threads)
+    end_trouble_of_switched_off(services)
     with services.catalog.connect() as connection:
         runs = scheduled_runs.list_all(connection)
     begun = []
@@ -104,7 +105,7 @@ def claim(services: Services, entry: Entry, seen: Run, runner: str, *, lives: bo
         else:
             log.error("schedule.given_up", entry=entry.name, error=step.error)
             if scheduled_runs.give_up(connection, seen, step.error):
-                observe_end(connection, entry.name, seen.tries, step.error)
+                observe_end(connection, services.settings, entry, seen.tries, step.error)
     return None
 
 
@@ -124,7 +125,7 @@ def perform(services: Services, entry: Entry, run: Run) -> None:
     with writing(services.catalog) as connection:
         is_recorded = scheduled_runs.end(connection, run, duration_s, error, result)
         if is_recorded:
-            observe_end(connection, entry.name, run.tries, error)
+            observe_end(connection, services.settings, entry, run.tries, error)
     log.info("schedule.ended", entry=entry.name, seconds=round(duration_s, 3), recorded=is_recorded)
 
 

@@ -835,8 +835,9 @@ def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
         gathered = {outbox.collect(connection, "ops", hook, [notice_id], later) for notice_id in ids}
         (alone,) = {outbox.collect(connection, "ops", hook, ids, 0.0)}
         assert len(gathered) == 1
-        assert list(due_deliveries.list_due(connection, of_rules=False)) == []
-        assert list(due_deliveries.list_due(connection, of_rules=True)) == [(alone, hook.url)]
+        (due,) = due_deliveries.list_due(connection)
+        assert (due.id, due.url, due.of_rule) == (alone, hook.url, True)
+        assert due_deliveries.list_due(connection, due) == []
         claimed = due_deliveries.claim(connection, [alone, *gathered])
         assert [(delivery.id, delivery.rule, delivery.tries) for delivery in claimed] == [(alone, "ops", 1)]
         assert not notices.rules_noted_at(connection)

@@ -38,6 +38,9 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["texts"])
 
+MOST_RECORDS = 1_000_000
+"""Records of one request: one that takes them one by one has hours to do, and its sender waits for the answer."""
+
 MOST_NAMED = 100
 """Ids in the query of one deletion: an address has a limited length."""
 
@@ -53,7 +56,7 @@ def _body(description: str, example: str, one: dict[str, Any], **limits: int) ->
 
 
 RECORDS_BODY = _body(
-    "Records: one JSON object on each line, as many as are wanted; or JSON of 8 MB at most, one record or a list.",
+    "Records: one JSON object on each line, a million at most; or JSON of 8 MB at most, one record or a list.",
     '{"id": "1", "text": "One."}\n{"id": "2", "text": "Two."}\n',
     {"$ref": "#/components/schemas/TextRecord"},
 )
@@ -170,8 +173,10 @@ def _submit(api: ApiState, authentication: Authentication, terms: Terms, lines: 
     """Take the records in; with an Idempotency-Key, the terms and the hash of the body say which request it is."""
     caller = authentication.caller()
     body = sha256(f"{terms.model_dump_json()}\n{lines.body_sha256}".encode()).hexdigest()
-    options = SubmitOptions(idempotent_request(caller, "texts", key, body), key_id=caller.key)
-    return submit_texts(api.services, traced(terms.submission, authentication.request), lines.file, options, _refuse)
+    idempotent = idempotent_request(caller, "texts", key, body)
+    options = SubmitOptions(idempotent, key_id=caller.key, most_records=MOST_RECORDS)
+    request = traced(terms.submission, authentication.request)
+    return submit_texts(api.services, request, lines.file, options, _refuse, lambda _: api.check_running())
 
 
 def _refuse(message: str) -> NoReturn:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from operator import attrgetter
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -11,21 +12,23 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import deliveries, hooks
 
-__all__ = ["LEASE_S", "OPEN", "Delivery", "Due", "claim", "list_due"]
+__all__ = ["LEASE_S", "OPEN", "PAGE", "Delivery", "Due", "claim", "list_due"]
 
 OPEN = ("waiting", "sending")
 LEASE_S = 60.0
 """A delivery that was begun and not ended is begun again after this time: its process died."""
 
-PAGE = 500
+PAGE = 2000
 """Rows that are read at once."""
 
 
 class Due(NamedTuple):
-    """A delivery that is due, and its address."""
+    """A delivery that is due since a time, and its address; `of_rule`: it reports to an address of a rule."""
 
     id: str
     url: str
+    due_at: float = 0.0
+    of_rule: bool = False
 
 
 class Delivery(NamedTuple):
@@ -43,22 +46,30 @@ class Delivery(NamedTuple):
     rule: str | None = None
 
 
-def list_due(connection: Connection, *, of_rules: bool) -> Iterator[Due]:
-    """Deliveries that are due, those due first at first. They are read as the caller takes them, without a write lock.
+def list_due(connection: Connection, after: Due | None = None, limit: int = PAGE) -> list[Due]:
+    """Deliveries that are due, those due first at first; nothing is locked.
 
     Args:
-        connection: the catalog; it stays open as long as the caller takes.
-        of_rules: those that report to the addresses of rules, else those of jobs to hooks.
+        connection: the catalog.
+        after: only those behind this one, in that order.
+        limit: at most so many are read.
     """
-    kind = hooks.c.rule.is_not(None) if of_rules else hooks.c.rule.is_(None)
+    found = [due for state in OPEN for due in _due_in(connection, state, after, limit)]
+    return sorted(found, key=attrgetter("due_at", "id"))[:limit]
+
+
+def _due_in(connection: Connection, state: str, after: Due | None, limit: int) -> list[Due]:
+    """Of one state, so that an index has their order: however many are due, no more than `limit` are read."""
+    place = (deliveries.c.due_at, deliveries.c.id)
     query = (
-        sa.select(deliveries.c.id, hooks.c.url)
+        sa.select(deliveries.c.id, hooks.c.url, deliveries.c.due_at, hooks.c.rule.is_not(None))
         .join(hooks, hooks.c.id == deliveries.c.hook_id)
-        .where(deliveries.c.state.in_(OPEN), deliveries.c.due_at <= time.time(), kind)
-        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .where(deliveries.c.state == state, deliveries.c.due_at <= time.time())
     )
-    for row in connection.execute(query.execution_options(yield_per=PAGE)):
-        yield Due(*row)
+    if after is not None:
+        is_behind = sa.or_(deliveries.c.due_at > after.due_at, deliveries.c.id > after.id)
+        query = query.where(deliveries.c.due_at >= after.due_at, is_behind)
+    return [Due(*row) for row in connection.execute(query.order_by(*place).limit(limit))]
 
 
 def claim(connection: Connection, ids: Collection[str]) -> list[Delivery]:

@@ -16,6 +16,7 @@ from pipeline.ingest.text_lines import (
     MAX_LINE_BYTES,
     MAX_TEXT_BYTES,
     MOST_IDS,
+    MOST_REFUSED,
     RefusedLine,
     TextRecord,
     line_of,
@@ -165,6 +166,35 @@ def test_ids_are_read_as_they_were_written_each_once(ids: list[str], end: str) -
 def test_a_line_that_is_no_id_is_named(line: bytes) -> None:
     with pytest.raises(Invalid, match="Line 3 "):
         read_ids(io.BytesIO(b'"a"\n\n' + line + b'\n"b"'))
+
+
+class Lines(io.BytesIO):
+    """The same line again and again, as many as a body of 2 GiB has of them; it counts those that were read."""
+
+    def __init__(self, line: bytes, before: bytes = b"") -> None:
+        super().__init__(before)
+        self.line, self.number = line, 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.number += 1
+        return super().readline(size) or (self.line if self.number < 2**31 // len(self.line) else b"")
+
+
+@pytest.mark.parametrize(("line", "message"), [(b"x\n", "no JSON"), (b"\n", "blank"), (b"  \n", "blank")])
+def test_a_body_of_wrong_lines_is_given_up(line: bytes, message: str) -> None:
+    good = json.dumps(GOOD).encode() + b"\n"
+    body = Lines(line, good * 3)
+    with pytest.raises(Invalid, match=message):
+        list(read_records(body))
+    assert body.number <= MOST_REFUSED + 2 * 3 + 1
+
+
+def test_a_record_among_blank_lines_is_read_however_many_there_are() -> None:
+    good = json.dumps(GOOD).encode() + b"\n"
+    number = MOST_REFUSED + 5
+    assert len(read((good + b"\n") * number)) == number
+    wrong = read((good + b"{\n") * (MOST_REFUSED - 1))
+    assert len(wrong) == 2 * (MOST_REFUSED - 1)
 
 
 def test_no_ids_and_too_many_are_refused() -> None:

@@ -149,7 +149,7 @@ def test_a_delivery_that_was_claimed_takes_no_further_notice(folder: Path) -> No
     routed(services)
     with writing(services.catalog) as connection:
         connection.execute(deliveries.update().values(due_at=time.time()))
-        (due,) = due_deliveries.list_due(connection, of_rules=True)
+        (due,) = due_deliveries.list_due(connection)
         assert len(due_deliveries.claim(connection, [due.id])) == 1
     record(services, "watch.held")
 

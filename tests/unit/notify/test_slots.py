@@ -16,7 +16,7 @@ URLS = st.builds("https://{}/{}".format, HOSTS, st.integers(0, 5)) | st.just("ma
 
 
 def due(urls: list[str], kind: str) -> list[Due]:
-    return [Due(f"{kind}-{number}", url) for number, url in enumerate(urls)]
+    return [Due(f"{kind}-{number}", url, number, kind == "rule") for number, url in enumerate(urls)]
 
 
 def sending(urls: list[str], rule: str | None) -> list[Delivery]:
@@ -31,7 +31,7 @@ def test_the_limits_hold_from_round_to_round_and_nothing_waits_that_has_room(
     running: list[Delivery] = []
     rounds = 0
     while waiting["rule"] or waiting["hook"]:
-        chosen = choose(waiting["rule"], waiting["hook"], running)
+        chosen = choose([*waiting["hook"], *waiting["rule"]], running)
         assert chosen or running, "nothing is sent, and something waits"
         for kind, rows in waiting.items():
             taken = {row.id for row in chosen if row in rows}
@@ -51,13 +51,14 @@ def test_one_dead_webhook_holds_up_neither_alerts_nor_other_webhooks() -> None:
     dead = due([f"https://dead.example.org/job/{number}" for number in range(10_000)], "hook")
     lively = due(["https://well.example.org/"], "other")
     alerts = due(["mailto:ops@example.org", "ntfy+https://ntfy.sh/alerts"], "rule")
+    assert all(alert.of_rule for alert in alerts)
     running = sending(["https://dead.example.org/job/x"] * PER_HOST, None)
 
-    assert choose(alerts, [*dead, *lively], running) == [*alerts, *lively]
+    assert choose([*dead, *lively, *alerts], running) == [*alerts, *lively]
     many = due([f"https://dead-{number}.example.org/" for number in range(100)], "hook")
-    assert len(choose([], many, running)) == SLOTS_OF_HOOKS - PER_HOST
+    assert len(choose(many, running)) == SLOTS_OF_HOOKS - PER_HOST
     full = sending([row.url for row in many[:SLOTS_OF_HOOKS]], None)
-    assert choose(alerts, many, full) == alerts
+    assert choose([*many, *alerts], full) == alerts
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from extractors.document import Document, Page
 from pipeline.errors import BadRequest, UnknownPage
-from pipeline.page_images.request import PageRequest
 from pipeline.page_images import texts
+from pipeline.page_images.request import PageRequest
 from pipeline.page_images.texts import PageText, Sheets, has_no_pages
 
 PAGES = st.lists(st.text(st.characters(exclude_characters="\n"), max_size=30), min_size=1, max_size=6)

@@ -25,6 +25,7 @@ from pipeline.cli.app import app
 from pipeline.engine.flower import run_flower
 from pipeline.engine.groups import GROUPS
 from pipeline.names import QUEUES
+from pipeline.page_images.renderers import AT_ONCE
 from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, FILE_SUFFIX, Settings
 from pipeline.stack.process_plan import ONE_THREAD
 
@@ -167,6 +168,13 @@ def test_a_permanent_service_has_health_check_restart_and_limits(services: dict[
     assert 0 < service["pids_limit"] <= 1024
     assert service["stop_grace_period"]
     assert "container_name" not in service
+
+
+def test_an_api_has_memory_for_the_sandboxes_that_draw_pages(services: dict[str, Any]) -> None:
+    values = yaml.safe_load((ROOT / "deploy/helm/docrelay/values.yaml").read_text("utf-8"))
+    limits = (services["api"]["mem_limit"], values["api"]["resources"]["limits"]["memory"].removesuffix("i").lower())
+    needed = 1024 + AT_ONCE * Settings.model_fields["extract_memory_mb"].default
+    assert [int(limit.removesuffix("g")) * 1024 >= needed for limit in limits] == [True, True]
 
 
 def test_every_service_has_bounded_logs_and_a_closed_root(services: dict[str, Any]) -> None:

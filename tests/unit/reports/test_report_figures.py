@@ -14,7 +14,9 @@ DAYS = st.lists(st.integers(0, 30), unique=True).map(sorted)
 
 
 @given(st.dictionaries(NUMBERS, st.tuples(*[st.integers(0, 9)] * 3), max_size=20), st.floats(0, 1e8))
-def test_there_are_never_more_intervals_than_a_chart_draws(found: dict[int, tuple[int, int, int]], until: float) -> None:
+def test_there_are_never_more_intervals_than_a_chart_draws(
+    found: dict[int, tuple[int, int, int]], until: float
+) -> None:
     made = throughput([Interval(number, *counts) for number, counts in sorted(found.items())], 0.0, until)
     assert len(made.intervals) <= INTERVALS
     for place, name in enumerate(("completed", "failed", "chunks")):

@@ -11,8 +11,10 @@ import pytest
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import notices
 from pipeline.catalog.work import scheduled_runs
+from pipeline.metrics.schedule import last_ends
 from pipeline.schedule.decision import TRIES
-from pipeline.schedule.entries import Entry
+from pipeline.schedule.entries import Entry, switched_off
+from pipeline.schedule.failure_notice import end_trouble_of_switched_off
 from pipeline.schedule.runner import claim, perform
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -88,3 +90,30 @@ def test_a_run_that_was_lost_is_reported(services: Services) -> None:
     assert claim(services, ENTRY, begun, "other/1-1", lives=False) is None
     assert noted(services) == [("schedule.failed", "clean_up", "warning", False)]
     assert last_end(services).done_at == 0.0
+
+
+def test_the_trouble_of_an_entry_ends_when_it_is_switched_off(services: Services) -> None:
+    begun, over = ("schedule.failed", "clean_up", "warning", False), ("schedule.failed", "clean_up", "warning", True)
+    FAULTS.append("the disk is full")
+    run(services, TRIES)
+    end_trouble_of_switched_off(services)
+    assert noted(services) == [begun]
+    assert [samples(services)[name] for name in TIMES] == [{"clean_up"}, {"clean_up"}]
+    services.__dict__["settings"] = services.settings.model_copy(update={"schedule_clean_up": ""})
+    for _ in range(2):
+        end_trouble_of_switched_off(services)
+        assert noted(services) == [begun, over]
+    assert [samples(services)[name] for name in TIMES] == [set(), set()]
+    run(services, TRIES)  # of which who asked for it sees the error
+    assert noted(services) == [begun, over]
+
+
+TIMES = ("docrelay_schedule_last_run_timestamp_seconds", "docrelay_schedule_last_success_timestamp_seconds")
+
+
+def samples(services: Services) -> dict[str, set[str]]:
+    """The entries that each metric is about."""
+    with services.catalog.connect() as connection:
+        found = scheduled_runs.last_ends(connection)
+    families = last_ends(found, switched_off(services.settings))
+    return {family.name: {sample.labels["entry"] for sample in family.samples} for family in families}
