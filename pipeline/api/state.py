@@ -28,7 +28,7 @@ from pipeline.metrics import Metrics
 from pipeline.notify.deadman import call_until_cancelled
 from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.notify.look_loop import look_until_cancelled
-from pipeline.page_images import Renderers
+from pipeline.page_images import Renderers, prepare_pages
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
@@ -138,7 +138,7 @@ class ApiState:
 async def open_state(services: Services, request_times: RequestTimes, *, embedded: bool) -> AsyncIterator[ApiState]:
     """Start the threads and tasks of the API, and end them with the context."""
     manager = TaskManager(services)
-    services.singleton(Renderers)  # one, whichever requests come first
+    prepare_pages(services)
     state = ApiState(
         services,
         manager,

@@ -12,7 +12,7 @@ images          the picture and its boxes, kept in the spool
 
 from __future__ import annotations
 
-from pipeline.page_images.images import PageImage, draw_image, find_image, page_detail
+from pipeline.page_images.images import PageImage, draw_image, find_image, page_detail, prepare_pages
 from pipeline.page_images.renderers import Renderers
 from pipeline.page_images.request import PageRequest
 from pipeline.page_images.source import PageSource, find_page
@@ -26,4 +26,5 @@ __all__ = [
     "find_image",
     "find_page",
     "page_detail",
+    "prepare_pages",
 ]

@@ -15,11 +15,13 @@ from extractors.boxes import Box, Place, Size, checked_box, passage_boxes
 from pipeline.page_images.renderers import Renderers
 from pipeline.page_images.single_flight import SingleFlight
 from pipeline.page_images.source import PageSource
+from pipeline.page_images.text_reads import TextReads
 from pipeline.results import PageBox, PageDetail
+from pipeline.services import Services
 from pipeline.stages.kept_images import keep_image, kept_image
 from pipeline.stages.sandbox import Sandbox
 
-__all__ = ["PageImage", "draw_image", "find_image", "page_detail"]
+__all__ = ["PageImage", "draw_image", "find_image", "page_detail", "prepare_pages"]
 
 T = TypeVar("T")
 
@@ -38,6 +40,12 @@ class PageImage:
     media_type: str
     version_id: str
     boxes: int
+
+
+def prepare_pages(services: Services) -> None:
+    """Make what all requests of a process share: threads that come first at once would make one each."""
+    for kind in (Renderers, SingleFlight, TextReads):
+        services.singleton(kind)
 
 
 def find_image(source: PageSource) -> PageImage | None:

@@ -215,6 +215,8 @@ def test_a_file_that_is_there_is_replaced_only_with_force(reports: Reports, tmp_
         ("JOB", "--since", "2h"),
         ("--json", "--format", "pdf"),
         ("nosuchjob",),
+        ("JOB", "--output", "/nonexistent/x.html"),
+        ("JOB", "--output", "x.doc"),
     ],
 )
 def test_wrong_use_is_said(reports: Reports, words: tuple[str, ...]) -> None:

@@ -22,15 +22,20 @@ def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def break_off(target: Path) -> None:
+    with new_file(target, force=True) as path:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+
+
 def test_a_file_that_is_there_is_replaced_only_by_a_whole_one_and_if_its_user_says_so(tmp_path: Path) -> None:
     target = tmp_path / "page.png"
     target.write_bytes(b"before")
     with pytest.raises(BadRequest, match="there already") as refused, new_file(target, force=False) as path:
         path.write_bytes(b"after")
     assert "--force" in refused.value.hint
-    with pytest.raises(ZeroDivisionError), new_file(target, force=True) as path:
-        path.write_bytes(b"half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        break_off(target)
     assert target.read_bytes() == b"before"
     with new_file(target, force=True) as path:
         path.write_bytes(b"after")
