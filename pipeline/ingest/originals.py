@@ -18,7 +18,7 @@ from pipeline.ingest.roots import find_again, open_regular
 from pipeline.results import DocumentStatus
 from pipeline.services import Services
 from pipeline.settings.room import check_room
-from pipeline.spool import original_key
+from pipeline.spool import LocalSpool, original_key
 from pipeline.types import NamedPaths
 
 __all__ = ["Original", "original_file", "original_of"]
@@ -71,6 +71,8 @@ def original_file(services: Services, document: DocumentStatus) -> Iterator[Path
         Gone: neither a copy nor the unchanged file is there any more.
         DiskFull: there is no room for a copy of the file.
     """
+    if not isinstance(services.spool, LocalSpool):  # it is downloaded
+        check_room(services.settings)
     with ExitStack() as scope:
         original = original_of(services, document)
         scope.callback(original.release)

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from api_rig import with_settings
 from documented_rows import documented_rows
-from flow_tools import eventually
+from flow_tools import eventually, lives
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from texts_rig import Record, TextsRig, made_up, texts_rig
@@ -31,6 +31,7 @@ from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive
 from pipeline.engine.reconciler import ABANDONED_S
 from pipeline.errors import BadRequest, OtherRequest, UnknownId
 from pipeline.gates_for_tests import INTAKE
+from pipeline.ingest.text_lines import MOST_REFUSED
 
 MANY = 10_000
 
@@ -443,6 +444,40 @@ def test_an_api_that_is_killed_in_the_middle_goes_on_in_the_same_job(rig: TextsR
     assert rig.put(records, collection="killed", key="killed") == report
     _assert_ended_once(rig, job_id, records)
     rig.assert_holds("killed", by_id(records))
+
+
+def test_an_api_that_is_stopped_ends_its_import_and_it_goes_on_when_it_is_sent_again(rig: TextsRig) -> None:
+    """The gate lets one group through every few seconds: the import ends between two groups, long before the last."""
+    records, gates = made_up(500, seed=13), rig.api.cli.gates
+    with gates.closed(INTAKE), ThreadPoolExecutor(1) as pool:
+        cut, before, pid = Client(rig.api.url), rig.api.url, rig.api.pid
+        sent = pool.submit(cut.put_texts, iter(records), key="stopped", collection="stopped")
+        gates.arrived(INTAKE)
+        psutil.Process(pid).terminate()
+        with pytest.raises(Exception, match="cannot be reached|being stopped"):
+            sent.result()
+        cut.close()
+        assert eventually(lambda: gates.let(INTAKE) or not lives(pid), pause=3.0)
+    rig.api.follow(before)
+    taken = sa.select(sa.func.count()).where(submissions.c.source.startswith("text://item-13-"))
+    assert 0 < rig.api.cli.rows(taken)[0][0] < len(records)
+    report = rig.put(records, collection="stopped", key="stopped")
+    assert report.records == len(records)
+    _assert_ended_once(rig, report.job_id, records)
+    rig.assert_holds("stopped", by_id(records))
+
+
+def test_a_body_of_wrong_lines_or_of_too_many_blank_ones_is_refused_as_a_whole(rig: TextsRig) -> None:
+    before = rig.api.cli.rows(sa.select(sa.func.count()).select_from(jobs))
+    for line, message in (("x\n", "no JSON"), ("\n", "blank")):
+        body = '{"id": "1", "text": "One."}\n' + line * (MOST_REFUSED + 1)
+        answer = rig.api.http.post("/v1/texts", content=body, headers={"Content-Type": "application/x-ndjson"})
+        assert (answer.status_code, answer.json()["code"], message in answer.json()["detail"]) == (
+            422,
+            "invalid_request",
+            True,
+        )
+    assert rig.api.cli.rows(sa.select(sa.func.count()).select_from(jobs)) == before
 
 
 def test_a_request_that_comes_back_too_late_gets_another_job(rig: TextsRig) -> None:

@@ -69,6 +69,10 @@ class Api:
         """Kill the API; `up` starts it again, on another port, as none is set."""
         before, pid = self.url, self.pid
         os.kill(pid, signal.SIGKILL)
+        self.follow(before)
+
+    def follow(self, before: str) -> None:
+        """Go on with the API that `up` starts after the one of this URL has ended."""
         assert eventually(lambda: self.announced() != before)
         self.close()
         self.__init__(self.cli, self.key)  # type: ignore[misc]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.catalog.database.schema import jobs
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.text_lines import (
     MAX_LINE_BYTES,
     MAX_TEXT_BYTES,
@@ -23,6 +28,9 @@ from pipeline.ingest.text_lines import (
     read_ids,
     read_records,
 )
+from pipeline.ingest.texts import open_texts_job
+from pipeline.services import Services
+from pipeline.settings import Settings
 
 GOOD = {"id": "good", "text": "A lamp."}
 
@@ -204,3 +212,14 @@ def test_no_ids_and_too_many_are_refused() -> None:
     assert read_ids(io.BytesIO(b'"a"\n' * MOST_IDS)) == ["a"]
     with pytest.raises(BodyTooLarge):
         read_ids(io.BytesIO(b'"a"\n' * (MOST_IDS + 1)))
+
+
+def test_one_request_takes_no_more_records_than_it_may(tmp_path: Path) -> None:
+    services = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
+    file = io.BytesIO(b"".join(line_of({"id": str(number), "text": "A lamp."}) for number in range(4)))
+    with pytest.raises(BodyTooLarge, match="3 records"):
+        open_texts_job(services, Request(()), file, SubmitOptions(most_records=3))
+    job_id, _ = open_texts_job(services, Request(()), file, SubmitOptions(most_records=4))
+    with services.catalog.connect() as connection:
+        assert [row.id for row in connection.execute(sa.select(jobs.c.id))] == [job_id]
+    services.catalog.dispose()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from flow_tools import eventually
+from flow_tools import eventually, lives
 
 from extractors.errors import Corrupt, TimedOut
 from pipeline.errors import Busy
@@ -119,7 +119,7 @@ def test_sandboxes_that_are_idle_end_and_one_thread_sees_to_it(
     assert threading.active_count() <= threads + 1
     child = sandbox._child
     assert child is not None
-    assert eventually(child.is_dead)
+    assert eventually(lambda: not lives(child.popen.pid))
     assert eventually(lambda: threading.active_count() == threads)
 
 
