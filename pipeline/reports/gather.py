@@ -43,16 +43,14 @@ def find_scope(connection: Connection, query: ReportQuery, now: float) -> Scope:
 
 def gather(connection: Connection, scope: Scope) -> Report:
     """Gather the report of a job or a span."""
-    groups, ends = report_figures.count_groups(connection, scope), None
-    if scope.job_id is not None:
-        failed = report_figures.count_failures(connection, scope)
-    else:
-        ends = report_ends.count_ends(connection, scope)
-        failed = ends.failed
-        groups += [report_figures.unread("unchanged", ends.unchanged)] if ends.unchanged else []
+    ends = report_ends.count_ends(connection, scope) if scope.job_id is None else None
+    failed = report_figures.count_failures(connection, scope) if ends is None else ends.failed
+    groups = report_figures.count_groups(connection, scope)
+    if ends is not None and ends.unchanged:
+        groups.append(report_figures.unread("unchanged", ends.unchanged))
     intervals = report_figures.count_intervals(connection, scope, figures.interval_length(scope.until - scope.since))
     # The groups of a span have no failed documents: those that intake refused have no format and no attempt.
-    states = figures.states(groups, 0 if scope.job_id is not None else sum(failed.values()))
+    states = figures.states(groups, 0 if ends is None else sum(failed.values()))
     return Report(
         made_at=iso(time.time()) or "",
         job=_job(connection, scope.job_id),

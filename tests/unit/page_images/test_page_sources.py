@@ -114,7 +114,12 @@ def test_the_same_bytes_under_names_that_are_read_differently_are_kept_apart(ser
 def test_a_long_text_is_divided_into_sheets_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     divided: list[int] = []
     sheets = page_texts.sheets
-    monkeypatch.setattr(page_texts, "sheets", lambda text: divided.append(len(text)) or sheets(text))
+
+    def counted(text: str) -> list[tuple[int, int]]:
+        divided.append(len(text))
+        return sheets(text)
+
+    monkeypatch.setattr(page_texts, "sheets", counted)
     document_id = live_document(services, "upload://a.log", b"the log", "text/plain")
     line = "It was a quiet night.\n"
     text = line * math.ceil(LONG_TEXT / len(line))
