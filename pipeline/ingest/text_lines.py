@@ -133,13 +133,15 @@ def read_ids(file: BinaryIO) -> list[str]:
 
     Raises:
         BadRequest: there are none.
-        Invalid: a line is no id.
+        Invalid: a line is no id, or there are `MOST_REFUSED` more blank lines than ids.
         BodyTooLarge: they are more than `MOST_IDS`.
     """
     file.seek(0)
     ids: list[str] = []
     for number, line in enumerate(_lines(file), 1):
         if line is not None and not line.strip():
+            if number - 2 * len(ids) >= MOST_REFUSED:
+                raise Invalid(f"{MOST_REFUSED} lines are blank.", "Write one id on each line.")
             continue
         ids.append(_read_id(number, line))
         if len(ids) > MOST_IDS:

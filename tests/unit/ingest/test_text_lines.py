@@ -197,6 +197,14 @@ def test_a_body_of_wrong_lines_is_given_up(line: bytes, message: str) -> None:
     assert body.number <= MOST_REFUSED + 2 * 3 + 1
 
 
+def test_a_body_of_blank_lines_beside_ids_is_given_up() -> None:
+    body = Lines(b"\n", b'"a"\n\n"b"\n')
+    with pytest.raises(Invalid, match="blank"):
+        read_ids(body)
+    assert body.number <= MOST_REFUSED + 2 * 2 + 1
+    assert len(read_ids(io.BytesIO(b"".join(b'"%d"\n\n' % n for n in range(MOST_REFUSED + 5))))) == MOST_REFUSED + 5
+
+
 def test_a_record_among_blank_lines_is_read_however_many_there_are() -> None:
     good = json.dumps(GOOD).encode() + b"\n"
     number = MOST_REFUSED + 5
