@@ -167,7 +167,7 @@ def test_the_file_is_opened_when_its_page_may_be_drawn(
 def test_a_file_is_not_copied_where_the_disk_is_full(services: Services, tmp_path: Path) -> None:
     path = tmp_path / "readable.pdf"
     path.write_bytes(book([at(20, 100, WORDS)]))
-    document_id = live_document(services, path.as_uri(), path.read_bytes(), "application/pdf")
+    document_id = live_document(services, str(path), path.read_bytes(), "application/pdf")
     source = found(services, document_id)
     with writing(services.catalog) as connection:
         connection.execute(jobs.update().values(paths=[str(path)]))  # as if it had been named by its path
