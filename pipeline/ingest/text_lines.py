@@ -120,9 +120,9 @@ def _read_line(number: int, line: bytes | None) -> TextRecord | RefusedLine | No
         return RefusedLine(number, _id_of(fields), error)
 
 
-def _no_file_of_records(number: int, last: RefusedLine | None) -> Invalid:
+def _no_file_of_records(number: int, last: TextRecord | RefusedLine | None) -> Invalid:
     kind, reason = "blank", ""
-    if last is not None:
+    if isinstance(last, RefusedLine):
         kind, reason = "no records", f" Line {number}: {problem_of(last.error).message}"
     hint = "Nothing was taken in. Correct the lines, or send them in several files."
     return Invalid(f"{MOST_REFUSED} lines are {kind}.{reason}", hint)
