@@ -13,8 +13,7 @@ import sqlalchemy as sa
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries, hooks
 from pipeline.catalog.work import due_deliveries
-from pipeline.catalog.work.due_deliveries import PAGE, Delivery
-from pipeline.notify import backlog as backlogs
+from pipeline.catalog.work.due_deliveries import PAGE, Delivery, Due
 from pipeline.notify.backlog import Backlog
 from pipeline.notify.slots import PER_HOST
 from pipeline.services import Services
@@ -55,7 +54,7 @@ def test_each_poll_reads_a_part_and_what_is_behind_a_dead_host_is_reached(
         reads.append(len(found))
         return found
 
-    monkeypatch.setattr(backlogs.due_deliveries, "list_due", counted)
+    monkeypatch.setattr(due_deliveries, "list_due", counted)
     add(services, ["https://dead.example.org/"] * DEAD, 1000.0)
     add(services, ["https://well.example.org/"], 5000.0)
     backlog, sending = Backlog(services), list[Delivery]()
@@ -78,7 +77,8 @@ def test_the_order_is_that_of_the_due_times_and_none_is_left_out(services: Servi
         states = sa.case((deliveries.c.due_at > 1000.0025, "sending"), else_="waiting")
         connection.execute(deliveries.update().values(state=states))
         connection.execute(deliveries.update().where(deliveries.c.due_at > 1000.0045).values(due_at=1000.0045))
-    found, after = [], None
+    found: list[Due] = []
+    after: Due | None = None
     with services.catalog.connect() as connection:
         while part := due_deliveries.list_due(connection, after, 2):
             assert len(part) <= 2
@@ -98,6 +98,6 @@ def test_no_poll_sorts_all_that_is_due(services: Services) -> None:
     sa.event.listen(services.catalog, "before_cursor_execute", explain)
     with services.catalog.connect() as connection:
         due_deliveries.list_due(connection)
-        due_deliveries.list_due(connection, due_deliveries.Due("d", "", 1000.0))
+        due_deliveries.list_due(connection, Due("d", "", 1000.0))
     assert plans
     assert "USE TEMP B-TREE FOR ORDER BY" not in plans  # one "for the right part", or the last term, sorts ids

@@ -11,6 +11,7 @@ import pytest
 from pdf_builder import at, book
 
 from extractors.document import Document, Page
+from extractors.drawing.sheet import sheets
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.database.schema import jobs, versions
@@ -113,7 +114,6 @@ def test_the_same_bytes_under_names_that_are_read_differently_are_kept_apart(ser
 
 def test_a_long_text_is_divided_into_sheets_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     divided: list[int] = []
-    sheets = page_texts.sheets
 
     def counted(text: str) -> list[tuple[int, int]]:
         divided.append(len(text))
