@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.api.app import make_app
@@ -72,7 +73,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, say: Callable[[str
         say(f"The API is ready at {url} (try {url}/docs)")
 
     app = make_app(services, embedded=embedded, ready=ready)
-    uvicorn.Server(server_config(app, settings)).run(sockets=[listener])
+    _Server(server_config(app, settings), app).run(sockets=[listener])
 
 
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:
@@ -96,6 +97,19 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         backlog=BACKLOG,
     )
+
+
+class _Server(uvicorn.Server):
+    """The server; when it is stopped, requests that take long end in order within the grace."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the requests know, then wait for them: at the end of the grace uvicorn cuts them off."""
+        self._app.state.api.closing.set()
+        await super().shutdown(sockets)
 
 
 class _Entry(Connection):

@@ -118,6 +118,7 @@ class ApiState:
     known_callers: KnownCallers
     embedded: bool
     closing: threading.Event = field(default_factory=threading.Event)
+    """Set when the server is being stopped."""
 
     def check_running(self) -> None:
         """Check that the process is not about to end: what takes long asks for it now and then.
@@ -177,7 +178,6 @@ async def open_state(services: Services, request_times: RequestTimes, *, embedde
 
 
 def _close(state: ApiState) -> None:
-    state.closing.set()
     state.uploads.shutdown()
     state.imports.shutdown(cancel_futures=True)
     state.drawing.close()
