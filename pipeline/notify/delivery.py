@@ -99,7 +99,8 @@ def _body(services: Services, delivery: Delivery) -> bytes:
 
 
 def _job_body(services: Services, delivery: Delivery) -> str:
-    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OF_RUNNING_JOBS)
+    left_out = OF_RUNNING_JOBS - {"active"}  # receivers have always got it, empty
+    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=left_out)
     return json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
 
 
