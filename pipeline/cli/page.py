@@ -66,7 +66,10 @@ def page(
     request = PageRequest(document_id, number or 1, width, kind, start, end)
     if number is None and start:
         request = replace(request, page=_position(settings, request).page)
-    detail = _detail(settings, request) if output is None else _write(settings, request, output, force=force)
+    if output is None:
+        detail, _ = _ask(settings, request, draws=False)
+    else:
+        detail = _write(settings, request, output, force=force)
     if json:
         print_json({**detail.model_dump(), "output": None if output is None else str(output)})
     else:
@@ -85,35 +88,25 @@ def _position(settings: Settings, request: PageRequest) -> PagePosition:
     return find_page(Services(settings), request).position()
 
 
-def _detail(settings: Settings, request: PageRequest) -> PageDetail:
-    """The page, of the server or of this machine; no stack is needed."""
+def _ask(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[PageDetail, bytes | None]:
+    """The page, and with `draws` its image: of the server, or drawn here; no stack is needed."""
     if settings.server is not None:
         from pipeline.cli.remote import page_on_server
 
-        return page_on_server(settings, request)
-    from pipeline.page_images import find_page, page_detail
+        return page_on_server(settings, request, draws=draws)
+    from pipeline.page_images import draw_image, find_page, page_detail
     from pipeline.services import Services
 
-    return page_detail(find_page(Services(settings), request))
+    source = find_page(Services(settings), request)
+    return page_detail(source), draw_image(source).data if draws else None
 
 
 def _write(settings: Settings, request: PageRequest, output: Path, *, force: bool) -> PageDetail:
     """Write the image of the page, and return the page."""
     with new_file(output, force=force) as path:
-        path.write_bytes(_image(settings, request))
-        return _detail(settings, request)
-
-
-def _image(settings: Settings, request: PageRequest) -> bytes:
-    """The image, of the server or drawn here."""
-    if settings.server is not None:
-        from pipeline.cli.remote import image_on_server
-
-        return image_on_server(settings, request)
-    from pipeline.page_images import draw_image, find_page
-    from pipeline.services import Services
-
-    return draw_image(find_page(Services(settings), request)).data
+        detail, image = _ask(settings, request, draws=True)
+        path.write_bytes(image or b"")
+    return detail
 
 
 def _print(detail: PageDetail, has_passage: bool, output: Path | None) -> None:

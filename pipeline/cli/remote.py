@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.client import Client
-from pipeline.client.page_endpoints import PassageOptions
 from pipeline.ingest.walk import absolute, source_of
 from pipeline.names import UPLOAD
 from pipeline.page_images import PageRequest
@@ -22,7 +21,6 @@ __all__ = [
     "RemoteReindex",
     "client_of",
     "delete_on_server",
-    "image_on_server",
     "manager_on_server",
     "name_on_server",
     "page_on_server",
@@ -122,17 +120,12 @@ def delete_on_server(settings: Settings, collection: str | None, sources: list[s
     return client_of(settings).delete(*map(name_on_server, sources), collection=collection)
 
 
-def page_on_server(settings: Settings, request: PageRequest) -> PageDetail:
-    """A page of a document on the server."""
-    passage: PassageOptions = {"char_start": request.char_start, "char_end": request.char_end}
-    return client_of(settings).page_detail(request.document_id, request.page, **passage)
-
-
-def image_on_server(settings: Settings, request: PageRequest) -> bytes:
-    """The image of a page of a document on the server."""
-    passage: PassageOptions = {"char_start": request.char_start, "char_end": request.char_end}
-    named = (request.document_id, request.page, request.width, request.format)
-    return client_of(settings).page_image(*named, **passage)
+def page_on_server(settings: Settings, request: PageRequest, *, draws: bool) -> tuple[PageDetail, bytes | None]:
+    """A page of a document on the server, and with `draws` its image."""
+    client, named = client_of(settings), (request.document_id, request.page)
+    start, end = request.char_start, request.char_end
+    image = client.page_image(*named, request.width, request.format, char_start=start, char_end=end) if draws else None
+    return client.page_detail(*named, char_start=start, char_end=end), image
 
 
 def uploaded_source(source: str) -> str:
