@@ -98,5 +98,5 @@ def expression_of(entry: Entry, settings: Settings) -> str:
 
 
 def switched_off(settings: Settings) -> set[str]:
-    """The names of the entries that run only when someone asks."""
+    """The names of the entries that run only when a user asks for it."""
     return {entry.name for entry in ENTRIES if not expression_of(entry, settings)}

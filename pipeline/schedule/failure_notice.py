@@ -25,7 +25,7 @@ def observe_end(connection: Connection, settings: Settings, entry: Entry, tries:
 
     Args:
         connection: a writing transaction.
-        settings: say whether the entry is switched off: who asks for a run of such a one sees how it ends.
+        settings: say whether the entry is switched off: then a user has asked for this run, and sees how it ends.
         entry: the entry.
         tries: runs for this due time, with this one; one that is tried again is no trouble yet.
         error: why it failed; None if it is done.

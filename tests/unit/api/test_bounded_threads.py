@@ -23,8 +23,7 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once() -> None:
             return number
 
         asked = [asyncio.create_task(threads.run(work, number)) for number in range(128)]
-        while sum(task.done() for task in asked) < 123:
-            await asyncio.sleep(0.01)
+        await asyncio.wait(asked[5:])  # they come in their order
         refused = [task for task in asked if task.done()]
         assert all(isinstance(task.exception(), Busy) for task in refused)
         end.set()
@@ -55,9 +54,14 @@ def test_what_fails_and_what_is_given_up_makes_room() -> None:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await threads.run(lambda: 1 // 0)
-        end = threading.Event()
-        asked = asyncio.create_task(threads.run(end.wait, 60))
-        await asyncio.sleep(0)
+        begun, end = threading.Event(), threading.Event()
+
+        def work() -> None:
+            begun.set()
+            end.wait(60)
+
+        asked = asyncio.create_task(threads.run(work))
+        assert await asyncio.to_thread(begun.wait, 60)
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked

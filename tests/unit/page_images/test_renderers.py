@@ -28,7 +28,7 @@ def lent(tmp_path: Path) -> Iterator[Renderers]:
 
 
 class Crowd:
-    """Work that waits until it is told to go on, and counts how much of it is under way."""
+    """Work that waits until the test lets it go on, and counts how much of it is under way."""
 
     def __init__(self) -> None:
         self.begun, self.most, self.now = 0, 0, 0
